@@ -1,0 +1,88 @@
+# Tiermesh: every command that people and CI run. `make` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+NODE := $(shell command -v npm 2>/dev/null)
+BUF := protos/node_modules/.bin/buf
+
+ours := packages/contracts packages/runtime packages/policy packages/pack packages/client \
+        services/gateway services/classifier services/executor services/aggregator services/suggester services/insights \
+        simulator cli
+python_sources := packages services simulator cli tests packs
+
+.PHONY: help setup run demo test lint types proto proto-check proto-release train seed isolated clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+## --- from nothing to running -------------------------------------------------
+
+setup: .venv/.installed ## Make .venv with everything, and .venv/bin/tiermesh
+
+.venv/.installed: constraints.txt requirements-dev.txt $(addsuffix /pyproject.toml,$(ours))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing (about a minute the first time) …"
+	@$(BIN)/python -m pip install -q -c constraints.txt pip hatchling editables
+	@$(BIN)/python -m pip install -q -c constraints.txt -r requirements-dev.txt --no-build-isolation $(addprefix -e ./,$(ours))
+	@touch $@
+
+train: .tiermesh/models/classifier/manifest.json ## Train the classifier from the pack's examples (once; again when they change)
+
+.tiermesh/models/classifier/manifest.json: .venv/.installed $(wildcard packs/hr/examples/*.jsonl) $(wildcard packs/hr/vocabulary/*.yaml)
+	@$(BIN)/python -m tiermesh_classifier.train --pack packs/hr --out .tiermesh/models/classifier
+
+seed: setup ## Make the HR company's data (500 employees, 3 years) where there is none
+	@$(BIN)/tiermesh seed
+
+run: setup train ## Start the suite on the simulator (or on ANTHROPIC_API_KEY), ask one question per route, stay up
+	@$(BIN)/tiermesh up --sample
+
+demo: setup train ## Start, ask one question per route and a follow-up, stop; exit 0 only if each took its route
+	@$(BIN)/tiermesh demo
+
+## --- checks ------------------------------------------------------------------
+
+test: setup train node ## Run the whole test suite
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile packages services simulator cli packs tests
+
+lint: setup proto-check ## Ruff, import arrows, protos and generated code, shell and lock files
+	@$(BIN)/ruff check $(python_sources)
+	@$(BIN)/ruff format --check $(python_sources)
+	@$(BIN)/lint-imports --config .importlinter
+
+types: setup ## Mypy, strict
+	@$(BIN)/mypy $(addsuffix /src,$(filter-out packages/contracts,$(ours)))
+
+isolated: setup ## Install and test each service alone, with only what it declares (slow)
+	@tests/isolated.sh
+
+## --- protos ------------------------------------------------------------------
+
+.PHONY: node
+node:
+ifdef NODE
+	@cd protos && test -d node_modules || npm ci --silent --no-audit --no-fund
+	@cd tests/foreign && test -d node_modules || npm ci --silent --no-audit --no-fund
+endif
+
+proto: setup ## Regenerate packages/contracts from protos/
+	@packages/contracts/generate.sh
+
+proto-check: setup node ## buf lint, buf breaking against the last release, and that regenerating leaves no diff
+ifdef NODE
+	@$(BUF) lint
+	@$(BUF) breaking --against protos/release.binpb
+else
+	@echo "npm is not installed: buf lint and buf breaking are left out"
+endif
+	@before=$$(find packages/contracts/src -name '*_pb2*' | sort | xargs sha256sum); packages/contracts/generate.sh; \
+	after=$$(find packages/contracts/src -name '*_pb2*' | sort | xargs sha256sum); \
+	test "$$before" = "$$after" || { echo "generated code was not up to date: commit what 'make proto' wrote"; exit 1; }
+
+proto-release: node ## Record today's protos as the last release (what buf breaking compares with)
+	@$(BUF) build --exclude-source-info -o protos/release.binpb
+
+clean: ## Remove what the commands made (environment, data, models)
+	@rm -rf .venv .tiermesh protos/node_modules tests/foreign/node_modules
