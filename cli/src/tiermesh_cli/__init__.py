@@ -1,1 +1,1 @@
-"""The `tiermesh` command. What the services do lives in the services; this starts them, asks them and shows the answer."""
+"""The `tiermesh` command: starts the services, asks them and shows the answer; what they do lives in them."""

@@ -27,7 +27,14 @@ async def examine(home: Home) -> AsyncIterator[Finding]:
     """Look at everything that a suite on this machine needs, in the order in which it is needed."""
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding("Python", sys.version_info >= (3, 11), version, "use Python 3.11 or newer")
-    for module in ("tiermesh_gateway", "tiermesh_classifier", "tiermesh_executor", "tiermesh_aggregator", "tiermesh_suggester", "tiermesh_insights"):
+    for module in (
+        "tiermesh_gateway",
+        "tiermesh_classifier",
+        "tiermesh_executor",
+        "tiermesh_aggregator",
+        "tiermesh_suggester",
+        "tiermesh_insights",
+    ):
         found = importlib.util.find_spec(module) is not None
         yield Finding(module, found, "installed" if found else "not installed", "make setup")
     keys = (home.keys / "principal.pem").exists()
@@ -37,7 +44,9 @@ async def examine(home: Home) -> AsyncIterator[Finding]:
     data = (home.data / "hr.duckdb").exists()
     yield Finding("company data", data, str(home.data / "hr.duckdb"), "make seed")
     running = RunningSuite.read(home.running)
-    yield Finding("suite", running is not None, f"runs as process {running.pid}" if running else "does not run", "make run")
+    yield Finding(
+        "suite", running is not None, f"runs as process {running.pid}" if running else "does not run", "make run"
+    )
     if running is not None:
         for process in running_processes(home, running):
             good = await answers(process)

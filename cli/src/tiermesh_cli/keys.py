@@ -35,15 +35,15 @@ def ensure_keys(folder: Path) -> None:
         key = Ed25519PrivateKey.generate()
         _write_private(folder / "principal.pem", key)
         (folder / "principal.pub.pem").write_bytes(
-            key.public_key().public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-            )
+            key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         )
     if not (folder / "action.key").exists():
         write_secret(folder / "action.key", secrets.token_hex(32).encode())
 
 
-def sign_in_token(folder: Path, *, tenant: str, subject: str, roles: Sequence[str], lifetime_seconds: int = 3600) -> str:
+def sign_in_token(
+    folder: Path, *, tenant: str, subject: str, roles: Sequence[str], lifetime_seconds: int = 3600
+) -> str:
     """Return a bearer token for the gateway, as the development identity provider would issue it."""
     now = int(time.time())
     claims = {
@@ -67,7 +67,5 @@ def write_secret(path: Path, content: bytes) -> None:
 
 
 def _write_private(path: Path, key: Ed25519PrivateKey) -> None:
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     write_secret(path, pem)

@@ -35,7 +35,9 @@ def find_person(pack: Path, name: str) -> Person:
             return person
     if re.fullmatch(r"E\d{3,8}", name):
         return Person(name, ("employee",))
-    raise UnknownPersonError(f"nobody is called {name!r}: use an employee id such as E00042, or one of {', '.join(personas)}")
+    raise UnknownPersonError(
+        f"nobody is called {name!r}: use an employee id such as E00042, or one of {', '.join(personas)}"
+    )
 
 
 def read_personas(pack: Path) -> dict[str, Person]:

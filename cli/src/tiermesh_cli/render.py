@@ -69,7 +69,9 @@ class AnswerView:
 
     def _show_proposal(self, event: dict[str, Any]) -> None:
         self._console.print(Text(f"Proposed: {clean(event['summary'])}", style="bold"))
-        self._console.print(Text(f"  nothing is done until: tiermesh confirm {event['token']}", style="dim"), soft_wrap=True)
+        self._console.print(
+            Text(f"  nothing is done until: tiermesh confirm {event['token']}", style="dim"), soft_wrap=True
+        )
 
     def _show_answer_done(self, event: dict[str, Any]) -> None:
         if not event["complete"]:

@@ -53,7 +53,9 @@ def free_ports() -> dict[str, int]:
     return ports
 
 
-def build_stack(home: Home, ports: Mapping[str, int], *, model_key_file: str | None, model_url: str | None) -> list[Process]:
+def build_stack(
+    home: Home, ports: Mapping[str, int], *, model_key_file: str | None, model_url: str | None
+) -> list[Process]:
     """Return the suite's processes in starting order.
 
     With `model_key_file` the executors speak to the provider (at `model_url`, or its own address); without it a
@@ -62,7 +64,9 @@ def build_stack(home: Home, ports: Mapping[str, int], *, model_key_file: str | N
     simulated = model_key_file is None
     at = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
     public_key = str(home.keys / "principal.pub.pem")
-    simulator = Process("simulator", "tiermesh_simulator", ports["simulator"], arguments=("--port", str(ports["simulator"])), http=True)
+    simulator = Process(
+        "simulator", "tiermesh_simulator", ports["simulator"], arguments=("--port", str(ports["simulator"])), http=True
+    )
     processes = [simulator] if simulated else []
     base_url = f"http://{at['simulator']}" if simulated else model_url
     processes += [

@@ -120,9 +120,8 @@ class Supervisor:
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             self._say(f"{process.name} {how} (log: {self._log_path(process)})")
             if self._dies_too_often(process.name):
-                raise StartFailedError(
-                    f"{process.name} died {RESTARTS_PER_MINUTE} times within a minute; the end of its log:\n{self._log_end(process)}"
-                )
+                ending = self._log_end(process)
+                raise StartFailedError(f"{process.name} died {RESTARTS_PER_MINUTE} times within a minute:\n{ending}")
             await self._spawn(process)
             self._say(f"{process.name} is started again")
 
@@ -160,7 +159,7 @@ async def serves(address: str) -> bool:
 
 def _http_answers(address: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://{address}/healthz", timeout=1.0) as reply:  # noqa: S310 - loopback, own scheme
+        with urllib.request.urlopen(f"http://{address}/healthz", timeout=1.0) as reply:
             return bool(reply.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -38,7 +38,16 @@ def prepare(home: Home, employees: int = 500, years: int = 3) -> None:
 def seed(home: Home, *, employees: int, years: int, force: bool = False, as_of: str | None = None) -> None:
     """Fill the database with the pack's company; does nothing when the same data is there."""
     home.prepare()
-    arguments = ["--pack", str(home.pack), "--database", home.database, "--employees", str(employees), "--years", str(years)]
+    arguments = [
+        "--pack",
+        str(home.pack),
+        "--database",
+        home.database,
+        "--employees",
+        str(employees),
+        "--years",
+        str(years),
+    ]
     if as_of:
         arguments += ["--as-of", as_of]
     run_module("tiermesh_aggregator.seed", *arguments, *(["--force"] if force else []))

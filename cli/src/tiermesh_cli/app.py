@@ -1,0 +1,274 @@
+"""The command's verbs: thin, each reads its options, calls one thing and sets the exit code.
+
+Exit codes: 0 done, 1 the suite or the answer failed, 2 wrong options or something missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from tiermesh_runtime.errors import RpcError
+
+from tiermesh_cli import doctor as examination
+from tiermesh_cli.ask import signed_in
+from tiermesh_cli.home import Home, ProjectNotFoundError
+from tiermesh_cli.keys import sign_in_token
+from tiermesh_cli.people import UnknownPersonError, find_person, read_personas
+from tiermesh_cli.render import AnswerView
+from tiermesh_cli.running import RunningSuite
+from tiermesh_cli.sample import ask_samples
+from tiermesh_cli.stack import DEFAULT_PORTS, free_ports
+from tiermesh_cli.supervisor import StartFailedError, Supervisor
+from tiermesh_cli.up import PreparationFailedError, prepare, suite
+from tiermesh_cli.up import seed as seed_database
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Answers each question at the cheapest model tier that answers it right.",
+)
+
+StateOption = Annotated[
+    Path | None, typer.Option("--state", help="Folder for keys, data and logs.", show_default=".tiermesh")
+]
+TenantOption = Annotated[str, typer.Option(help="Tenant to sign in to.")]
+PersonOption = Annotated[str, typer.Option("--as", help="Persona (manager, employee, …) or employee id.")]
+GatewayOption = Annotated[str | None, typer.Option(help="host:port; the running suite's where left out.")]
+
+
+@app.command()
+def up(
+    state: StateOption = None,
+    sample: Annotated[bool, typer.Option("--sample", help="Ask one question per route when up.")] = False,
+    employees: Annotated[
+        int, typer.Option(min=10, max=100_000, help="Size of the company, if none is seeded yet.")
+    ] = 500,
+) -> None:
+    """Start every service, watch them, end them all with one Ctrl-C."""
+    home, console = _home(state), Console()
+    _fail_when_up(home)
+    prepare(home, employees=employees)
+    _run(_stay_up(home, console, sample))
+
+
+@app.command()
+def demo() -> None:
+    """Start the suite apart, ask one question per route and a follow-up, stop; exit 1 if one went wrong."""
+    home, console = _home(None, "demo"), Console()
+    prepare(home)
+    _run(_demo(home, console))
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print each event as one line of JSON.")] = False,
+    person: PersonOption = "manager",
+    tenant: TenantOption = "acme",
+    conversation: Annotated[str, typer.Option(help="Conversation to go on with.")] = "",
+    gateway: GatewayOption = None,
+    timeout: Annotated[float, typer.Option(min=0.001, max=180, help="Seconds to wait at the most.")] = 60.0,
+    state: StateOption = None,
+) -> None:
+    """Ask a question and stream the answer, its table, its pills and its receipt."""
+    home = _home(state)
+    address, token = _sign_in(home, gateway, person, tenant)
+    _run(_ask(address, token, question, conversation=conversation, timeout=timeout, as_json=as_json))
+
+
+@app.command()
+def confirm(
+    proposal: Annotated[str, typer.Argument(help="Token of the proposal.")],
+    person: PersonOption = "manager",
+    tenant: TenantOption = "acme",
+    gateway: GatewayOption = None,
+    state: StateOption = None,
+) -> None:
+    """Do what a proposal says, exactly once."""
+    home = _home(state)
+    address, token = _sign_in(home, gateway, person, tenant)
+    _run(_confirm(address, token, proposal))
+
+
+@app.command()
+def seed(
+    employees: Annotated[int, typer.Option(min=10, max=100_000)] = 500,
+    years: Annotated[int, typer.Option(min=1, max=10)] = 3,
+    as_of: Annotated[
+        str | None, typer.Option(help="Day that the data ends on, ISO 8601; today where left out.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
+    state: StateOption = None,
+) -> None:
+    """Fill the database with the pack's company."""
+    seed_database(_home(state), employees=employees, years=years, force=force, as_of=as_of)
+
+
+@app.command()
+def people(state: StateOption = None) -> None:
+    """List who you can ask as."""
+    for name, person in read_personas(_home(state).pack).items():
+        typer.echo(f"{name:18} {person.subject}  {', '.join(person.roles)}")
+
+
+@app.command()
+def doctor(state: StateOption = None) -> None:
+    """Say what is missing or unreachable, and the mend. Exit 1 when something is."""
+    home, console = _home(state), Console()
+    _run(_doctor(home, console))
+
+
+def main() -> None:
+    """Run the command; every foreseeable failure is one clear line."""
+    try:
+        app()
+    except (ProjectNotFoundError, UnknownPersonError, FileNotFoundError) as missing:
+        _say_failed(str(missing), 2)
+    except (PreparationFailedError, StartFailedError) as failed:
+        _say_failed(str(failed), 1)
+
+
+async def _stay_up(home: Home, console: Console, sample: bool) -> int:
+    stopped = _stop_event()
+    async with suite(home, DEFAULT_PORTS, console) as supervisor:
+        console.print(Text("up: gateway on 127.0.0.1:50050", style="bold green"))
+        if sample:
+            await _samples(home, console)
+        console.print(
+            Text('try: tiermesh ask "who took the most leave this year?"    Ctrl-C ends everything', style="dim")
+        )
+        failure = await _watch(supervisor, stopped)
+        console.print(Text("draining …", style="dim"))
+    if failure:
+        raise failure
+    return 0
+
+
+async def _watch(supervisor: Supervisor, stopped: asyncio.Event) -> StartFailedError | None:
+    """Watch until told to stop; return why the suite cannot go on, if it cannot."""
+    watching = asyncio.create_task(supervisor.watch())
+    stopping = asyncio.create_task(stopped.wait())
+    await asyncio.wait({watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    watching.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        try:
+            await watching
+        except ExceptionGroup as group:
+            for error in group.exceptions:
+                if isinstance(error, StartFailedError):
+                    return error
+            raise
+    return None
+
+
+async def _demo(home: Home, console: Console) -> int:
+    async with suite(home, free_ports(), console):
+        failures = await _samples(home, console)
+    for failure in failures:
+        console.print(Text(f"✗ {failure}", style="red"))
+    if not failures:
+        console.print(Text("✓ every question took its route and was answered completely", style="green"))
+    return 1 if failures else 0
+
+
+async def _samples(home: Home, console: Console) -> list[str]:
+    address, token = _sign_in(home, None, "manager", "acme")
+    async with signed_in(address, token) as asker:
+        return await ask_samples(asker, console)
+
+
+async def _ask(address: str, token: str, question: str, *, conversation: str, timeout: float, as_json: bool) -> int:
+    view = AnswerView(Console())
+    complete = False
+    async with signed_in(address, token) as asker:
+        async for event in asker.ask(question, conversation_id=conversation, timeout=timeout):
+            if as_json:
+                typer.echo(json.dumps(event, ensure_ascii=False))
+            else:
+                view.show(event)
+            complete = complete or bool(event["event"] == "answer_done" and event["complete"])
+            if event["event"] == "decision" and not as_json:
+                typer.echo(f"conversation {event['conversation_id']}", err=True)
+    return 0 if complete else 1
+
+
+async def _confirm(address: str, token: str, proposal: str) -> int:
+    async with signed_in(address, token) as asker:
+        done = await asker.client.confirm(proposal)
+    typer.echo(done.summary + ("  (had been done before)" if done.repeated else ""))
+    return 0
+
+
+async def _doctor(home: Home, console: Console) -> int:
+    wrong = 0
+    async for finding in examination.examine(home):
+        wrong += not finding.good
+        mark, style = ("✓", "green") if finding.good else ("✗", "red")
+        line = Text.assemble((f"{mark} ", style), f"{finding.what:24} {finding.detail}")
+        console.print(line if finding.good else line.append(f"  → {finding.mend}", style="bold"), soft_wrap=True)
+    return 1 if wrong else 0
+
+
+def _sign_in(home: Home, gateway: str | None, person: str, tenant: str) -> tuple[str, str]:
+    """Return the gateway's address and a token: TIERMESH_TOKEN, or one signed by the development keys."""
+    if gateway is None:
+        running = RunningSuite.read(home.running)
+        if running is None:
+            _say_failed(
+                f"no suite runs from {home.state}: start one with `make run`, or name a gateway with --gateway", 2
+            )
+        gateway = running.gateway
+    token = os.environ.get("TIERMESH_TOKEN")
+    if not token:
+        who = find_person(home.pack, person)
+        token = sign_in_token(home.keys, tenant=tenant, subject=who.subject, roles=who.roles)
+    return gateway, token
+
+
+def _run(work: Coroutine[Any, Any, int]) -> None:
+    """Run to the end; a refused call is one line with its reason."""
+    try:
+        code = asyncio.run(work)
+    except RpcError as error:
+        _say_failed(f"{error.reason or error.code.name}: {error.message}", 1)
+    except KeyboardInterrupt:
+        code = 130
+    raise typer.Exit(code)
+
+
+def _stop_event() -> asyncio.Event:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
+
+
+def _fail_when_up(home: Home) -> None:
+    running = RunningSuite.read(home.running)
+    if running is not None:
+        _say_failed(
+            f"a suite runs from {home.state} already (process {running.pid}): end it with Ctrl-C there, or use --state",
+            2,
+        )
+
+
+def _home(state: Path | None, name: str = "") -> Home:
+    found = Home.find(state)
+    return Home(found.project, found.state / name) if name else found
+
+
+def _say_failed(message: str, code: int) -> NoReturn:
+    typer.echo(f"tiermesh: {message}", err=True)
+    sys.exit(code)
