@@ -1,0 +1,174 @@
+"""What holds for every input, also for nonsense."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tiermesh_policy import (
+    Axis,
+    Decision,
+    FailurePolicy,
+    Health,
+    History,
+    IntentFacts,
+    Route,
+    Scores,
+    StrategyKind,
+    TenantPolicy,
+    Tier,
+    TurnSummary,
+    Vocabulary,
+    decide,
+)
+from tiermesh_policy.tenant import Doubts, Speculation, Stickiness, Strategy, Thresholds, TierThree
+
+INTENTS = ["leave.history", "leave.apply", "leave.policy", "chat.greeting", "no_signal", "", "made.up"]
+VOCABULARY = Vocabulary(
+    {
+        "leave.history": IntentFacts("leave", "leave"),
+        "leave.apply": IntentFacts("leave", "leave", write=True),
+        "leave.policy": IntentFacts("leave"),
+        "chat.greeting": IntentFacts("chat"),
+    }
+)
+SEVERAL, COMPUTED = ("team", "org"), ("count", "sum", "average", "rank", "compare", "trend")
+shares = st.floats(0, 1)
+any_number = st.one_of(shares, st.floats())
+
+
+def axes(labels: list[str], numbers: st.SearchStrategy[float] = any_number) -> st.SearchStrategy[Axis]:
+    label = st.sampled_from(labels)
+    return st.builds(Axis, label, numbers, st.dictionaries(label, numbers, max_size=4))
+
+
+any_scores = st.builds(
+    Scores,
+    intent=axes(INTENTS),
+    cardinality=axes(["one", "team", "org", "no_signal", "?"]),
+    temporal=axes(["now", "window", "multi_year", "no_signal"]),
+    aggregation=axes(["none", *COMPUTED, "no_signal"]),
+    position=axes(["opening", "follow_up", "correction", "topic_shift", "closing", "no_signal"]),
+    needs_context=axes(["yes", "no", "no_signal"]),
+    ambiguous=axes(["yes", "no", "no_signal"]),
+    multi_step=axes(["yes", "no", "no_signal"]),
+    stakes=axes(["low", "high", "no_signal"]),
+    confidence=any_number,
+    slots_complete=st.sampled_from([None, True, False]),
+    vocabulary=st.just(VOCABULARY),
+)
+histories = st.builds(
+    History,
+    st.lists(
+        st.builds(
+            TurnSummary,
+            st.sampled_from(Route),
+            st.sampled_from(Tier),
+            st.sampled_from(INTENTS),
+            st.booleans(),
+            st.booleans(),
+            cached_tokens=st.integers(-1, 10**12),
+        ),
+        max_size=16,
+    ).map(tuple),
+)
+healths = st.builds(Health, st.frozensets(st.sampled_from(Tier)), st.booleans())
+policies = st.builds(
+    TenantPolicy,
+    thresholds=st.tuples(shares, st.none() | shares).map(
+        lambda pair: Thresholds(max(pair[0], pair[1] or 0.0), pair[1])
+    ),
+    doubts=st.builds(Doubts, scope=shares, ambiguous=shares, multi_step=shares),
+    stickiness=st.builds(Stickiness, strength=shares, fade=shares, cache_strength=shares),
+    failure_policy=st.sampled_from(FailurePolicy),
+    strategy=st.builds(
+        Strategy,
+        kind=st.sampled_from(StrategyKind),
+        fixed_tier=st.sampled_from(Tier),
+        tiers=st.dictionaries(st.sampled_from([*INTENTS, "leave"]), st.sampled_from(Tier), max_size=3),
+    ),
+    tier3=st.builds(TierThree, st.booleans(), st.booleans()),
+    speculation=st.builds(Speculation, shares, shares),
+)
+min_tiers = st.none() | st.sampled_from(Tier)
+maybe_scores = st.none() | any_scores
+
+
+def per_entity(decision: Decision) -> bool:
+    """True when look-ups per person would be offered."""
+    return decision.route not in (None, Route.AGGREGATE) and not decision.bulk_tools_only
+
+
+@given(any_scores, policies, histories, healths, min_tiers)
+def test_high_scope_never_yields_a_per_entity_path(
+    scores: Scores, policy: TenantPolicy, history: History, health: Health, min_tier: Tier | None
+) -> None:
+    data = scores.intent.label == "leave.history"
+    decision = decide(scores, policy, history, health, min_tier)
+    if scores.cardinality.label in SEVERAL or (data and scores.aggregation.label in COMPUTED):
+        assert not per_entity(decision)
+
+
+@given(any_scores, any_number, any_number, policies, histories, healths, min_tiers)
+def test_a_lower_confidence_never_lowers_the_tier(
+    scores: Scores,
+    one: float,
+    other: float,
+    policy: TenantPolicy,
+    history: History,
+    health: Health,
+    min_tier: Tier | None,
+) -> None:
+    low, high = sorted((one, other), key=lambda value: (value == value, value))  # NaN is the least sure
+    unsure = decide(replace(scores, confidence=low), policy, history, health, min_tier)
+    sure = decide(replace(scores, confidence=high), policy, history, health, min_tier)
+    if unsure.tier is not None and sure.tier is not None:
+        assert unsure.tier >= sure.tier
+
+
+@given(any_scores, shares, shares, histories)
+def test_a_higher_threshold_never_lowers_the_tier(scores: Scores, one: float, other: float, history: History) -> None:
+    low, high = sorted((one, other))
+    lax, strict = (decide(scores, TenantPolicy(thresholds=Thresholds(each)), history) for each in (low, high))
+    assert lax.tier is not None
+    assert strict.tier is not None
+    assert strict.tier >= lax.tier
+
+
+@given(maybe_scores, policies, histories, healths, min_tiers)
+def test_no_input_raises_and_the_same_input_gives_the_same_decision(
+    scores: Scores | None, policy: TenantPolicy, history: History, health: Health, min_tier: Tier | None
+) -> None:
+    first, second = (repr(decide(scores, policy, history, health, min_tier)) for _ in range(2))
+    assert first == second
+
+
+@given(maybe_scores, policies, histories, healths, min_tiers)
+def test_only_what_is_up_is_chosen_never_below_what_was_asked_for_and_never_without_a_reason(
+    scores: Scores | None, policy: TenantPolicy, history: History, health: Health, min_tier: Tier | None
+) -> None:
+    decision = decide(scores, policy, history, health, min_tier)
+    assert decision.reasons
+    if decision.route is None:
+        assert decision.tier is None
+        return
+    assert decision.tier in health.tiers
+    assert decision.tier >= (min_tier or Tier.ONE)
+    assert decision.route is not Route.AGGREGATE or health.aggregate
+
+
+@given(any_scores, policies, histories, healths)
+def test_quality_first_never_answers_below_the_tier_that_was_needed(
+    scores: Scores, policy: TenantPolicy, history: History, health: Health
+) -> None:
+    careful = replace(policy, failure_policy=FailurePolicy.QUALITY_FIRST)
+    wanted = decide(
+        scores,
+        careful,
+        history,
+        replace(health, tiers=frozenset(Tier) & (health.tiers | {Tier.ONE, Tier.TWO}), aggregate=True),
+    )
+    got = decide(scores, careful, history, health)
+    if got.tier is not None and wanted.tier is not None and wanted.tier is not Tier.THREE:
+        assert got.tier >= wanted.tier
