@@ -13,7 +13,7 @@ Route = Literal["aggregate", "tier1", "tier2"]
 routes: tuple[Route, ...] = ("aggregate", "tier1", "tier2")
 text_fields = ("id", "text", "intent", "cardinality", "temporal", "aggregation", "position", "route")
 flag_fields = ("needs_context", "ambiguous", "multi_step")
-optional_fields = ("conversation", "reply", "stakes", "surround")
+optional_fields = ("conversation", "reply", "stakes", "surround", "note")
 labelled_axes = ("intent", "cardinality", "temporal", "aggregation", "position", "stakes", "surround")
 
 
