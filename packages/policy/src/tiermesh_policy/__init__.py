@@ -6,6 +6,7 @@ No I/O, no grpc and no contracts: whoever calls translates into these frozen dat
 from tiermesh_policy.costs import Prices, UsageEstimate
 from tiermesh_policy.decide import decide
 from tiermesh_policy.decision import Alternative, Decision, Reason, Threshold
+from tiermesh_policy.failover import failover, next_tier
 from tiermesh_policy.history import Health, History, TurnSummary
 from tiermesh_policy.labels import scores_from_labels, turn_from_labels
 from tiermesh_policy.routes import FailurePolicy, Route, StrategyKind, Tier
@@ -35,6 +36,8 @@ __all__ = [
     "UsageEstimate",
     "Vocabulary",
     "decide",
+    "failover",
+    "next_tier",
     "parse_policy",
     "scores_from_labels",
     "turn_from_labels",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tiermesh_policy.case import Case, Choice, Verdict
+from tiermesh_policy.failover import failover, is_up
 from tiermesh_policy.routes import FailurePolicy, Route, StrategyKind, Tier
 
 RoutingRule = Callable[[Case], Verdict | None]
@@ -192,12 +193,12 @@ def the_borderline_is_speculated_on(case: Case, choice: Choice) -> Verdict | Non
 
 def a_path_that_is_down_is_left(case: Case, choice: Choice) -> Verdict | None:
     """Up when it can be, down only when cost comes first, else nowhere."""
-    if choice.route is None or _is_up(case, choice.route):
+    if choice.route is None or is_up(choice.route, case.health):
         return None
     lost = choice.route
-    for candidate in _replacements(case, lost):
-        if candidate.tier >= case.min_tier and _is_up(case, candidate):
-            return Verdict(candidate, f"{lost} is down", lost, "it is down")
+    instead = failover(lost, case.policy, case.health, min_tier=case.min_tier)
+    if instead is not None:
+        return Verdict(instead, f"{lost} is down", lost, "it is down")
     return Verdict(None, f"{lost} is down and {case.policy.failure_policy} allows nothing else that is up")
 
 
@@ -215,23 +216,3 @@ def _plain_route(case: Case) -> Route:
     """The route if the turn were neither ambiguous nor of several steps."""
     plain = case.signals is not None and case.signals.data and case.signals.high_scope
     return Route.AGGREGATE if plain else Route.TIER1
-
-
-def _is_up(case: Case, route: Route) -> bool:
-    if route is Route.AGGREGATE and not case.health.aggregate:
-        return False
-    return route.tier in case.health.tiers
-
-
-def _replacements(case: Case, lost: Route) -> tuple[Route, ...]:
-    """Where a turn may go instead, best first."""
-    cheaper = case.policy.failure_policy is FailurePolicy.COST_FIRST
-    tier3 = (Route.TIER3,) if case.policy.tier3.on_failure else ()
-    if lost is Route.AGGREGATE:
-        return (Route.TIER2, *tier3, *((Route.TIER1,) if cheaper else ()))
-    if lost is Route.TIER1:
-        return (Route.TIER2, *tier3)
-    if lost is Route.TIER2:
-        return (*tier3, *((Route.TIER1,) if cheaper else ()))
-    # Tier 3 is an extra: what it was mapped for is tier 2's work without it.
-    return (Route.TIER2, *((Route.TIER1,) if cheaper else ()))
