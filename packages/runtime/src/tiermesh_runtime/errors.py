@@ -19,6 +19,8 @@ from tiermesh.errors.v1 import errors_pb2
 DOMAIN = "tiermesh"
 INTERNAL_MESSAGE = "Something went wrong on our side; the request id finds it in the logs."
 
+_REASONS = errors_pb2.Reason.DESCRIPTOR.values_by_name
+
 # What a status without ErrorInfo says of itself: it came from grpc, not from one of our handlers.
 _BARE: Mapping[grpc.StatusCode, tuple[str, str]] = {
     grpc.StatusCode.UNAVAILABLE: ("NOT_READY", "A service that is needed cannot be reached."),
@@ -49,7 +51,7 @@ class RpcError(Exception):
         retry_after: float | None = None,
     ) -> None:
         """`reason` is a name of `tiermesh.errors.v1.Reason` without prefix; `retry_after` is in seconds."""
-        if f"REASON_{reason}" not in errors_pb2.Reason.keys():
+        if f"REASON_{reason}" not in _REASONS:
             raise ValueError(f"{reason!r} is no name of tiermesh.errors.v1.Reason; add it there first")
         super().__init__(code, reason, message)
         self.code = code
@@ -97,7 +99,7 @@ def to_status(error: RpcError) -> grpc.Status:
         packed = any_pb2.Any()
         packed.Pack(each_detail)
         status.details.append(packed)
-    converted: grpc.Status = rpc_status.to_status(status)
+    converted: grpc.Status = rpc_status.to_status(status)  # type: ignore[no-untyped-call] # published untyped
     return converted
 
 
@@ -107,15 +109,15 @@ def from_call(error: grpc.aio.AioRpcError) -> RpcError:
     found: dict[type[message.Message], message.Message] = {}
     for packed in status.details if status is not None else ():
         for kind in (error_details_pb2.ErrorInfo, error_details_pb2.BadRequest, error_details_pb2.RetryInfo):
-            if packed.Is(kind.DESCRIPTOR):
-                found[kind] = detail = kind()
-                packed.Unpack(detail)
+            detail = kind()
+            if packed.Unpack(detail):
+                found[kind] = detail
     info = found.get(error_details_pb2.ErrorInfo)
     if status is None or not isinstance(info, error_details_pb2.ErrorInfo) or info.domain != DOMAIN:
         reason, words = _BARE.get(error.code(), ("INTERNAL", INTERNAL_MESSAGE))
         return RpcError(error.code(), reason, words)
     # A newer server may know more reasons than this build does.
-    known = info.reason if f"REASON_{info.reason}" in errors_pb2.Reason.keys() else "INTERNAL"
+    known = info.reason if f"REASON_{info.reason}" in _REASONS else "INTERNAL"
     bad = found.get(error_details_pb2.BadRequest)
     retry = found.get(error_details_pb2.RetryInfo)
     decoded = RpcError(
@@ -134,7 +136,7 @@ def from_call(error: grpc.aio.AioRpcError) -> RpcError:
 
 def _rich_status(error: grpc.aio.AioRpcError) -> status_pb2.Status | None:
     try:
-        status: status_pb2.Status | None = rpc_status.from_call(error)
+        status: status_pb2.Status | None = rpc_status.from_call(error)  # type: ignore[no-untyped-call] # published untyped
     except (ValueError, message.DecodeError):  # trailers that contradict the status line, or are no Status
         return None
     return status

@@ -22,7 +22,7 @@ class Health(health_pb2_grpc.HealthServicer):
 
     def __init__(self) -> None:
         """Start NOT_SERVING."""
-        self._statuses: dict[str, int] = {"": NOT_SERVING}
+        self._statuses: dict[str, Any] = {"": NOT_SERVING}
         self._changed = asyncio.Event()
         self._closed = False
 
@@ -39,12 +39,12 @@ class Health(health_pb2_grpc.HealthServicer):
         self._closed = True
         self._set({})
 
-    def _set(self, statuses: dict[str, int]) -> None:
+    def _set(self, statuses: dict[str, Any]) -> None:
         self._statuses.update(statuses)
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def Check(
+    async def Check(  # noqa: N802 - the RPC's name
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> health_pb2.HealthCheckResponse:
         """Return the status of one service; NOT_FOUND for a name that is not served."""
@@ -53,11 +53,11 @@ class Health(health_pb2_grpc.HealthServicer):
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such service here")
         return health_pb2.HealthCheckResponse(status=status)
 
-    async def Watch(
+    async def Watch(  # noqa: N802 - the RPC's name
         self, request: health_pb2.HealthCheckRequest, _context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         """Send the status at once and whenever it changes."""
-        last: int | None = None
+        last: Any = None
         while True:
             changed = self._changed
             status = self._statuses.get(request.service, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)

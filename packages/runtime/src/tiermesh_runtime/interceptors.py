@@ -275,7 +275,7 @@ class CallChain(grpc.aio.ServerInterceptor):
         self._layers: Sequence[Layer] | None = None
         self._inner: Sequence[grpc.aio.ServerInterceptor] = ()
         self._wrapped: dict[str, tuple[Any, Any]] = {}
-        self._not_ready = grpc.stream_stream_rpc_method_handler(_refuse_not_ready)
+        self._not_ready: Any = grpc.stream_stream_rpc_method_handler(_refuse_not_ready)
 
     def open(self, layers: Sequence[Layer], inner: Sequence[grpc.aio.ServerInterceptor] = ()) -> None:
         """Let calls in; `layers` are outermost first, `inner` sit between them and the handler."""
@@ -323,7 +323,7 @@ def _wrap(handler: Any, method: str, layers: Sequence[Layer]) -> Any:
         proceed = partial(_apply, layer, proceed)
 
     async def entry(request: Any, context: Context) -> Any:
-        metadata = {key: value for key, value in context.invocation_metadata() or ()}
+        metadata = dict(context.invocation_metadata() or ())
         return await proceed(ServerCall(method, request, context, metadata, CallContext()))
 
     return kind(entry, partial(_decoded, handler.request_deserializer), handler.response_serializer)

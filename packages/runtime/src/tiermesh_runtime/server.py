@@ -139,7 +139,7 @@ class _Host:
 
     async def start(self, port: int) -> None:
         """Listen, answering health with NOT_SERVING and everything else with NOT_READY."""
-        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)  # type: ignore[no-untyped-call] # published untyped
         port = workers.shared_port() or port
         wanted = f"{self._settings.host}:{port}"
         try:
@@ -172,7 +172,7 @@ class _Host:
             each.add(each.servicer, self._handlers.as_server())
         if self._settings.reflection:
             known = (*names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(known, self._handlers.as_server())
+            reflection.enable_server_reflection(known, self._handlers.as_server())  # type: ignore[no-untyped-call] # published untyped
         self._chain.open(_layers(self._settings, parts), parts.interceptors)
         self.health.serving(names)
 

@@ -30,22 +30,24 @@ class ServiceSettings(pydantic_settings.BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TIERMESH_SERVICE_", frozen=True, extra="forbid")
 
-    host: str = Field("127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 or [::] for all interfaces")
+    host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on, 0.0.0.0 or [::] for all")
     port: int = Field(ge=0, le=65535, description="port to listen on; 0 lets the system choose")
-    workers: int = Field(1, ge=1, le=64, description="processes that share the port")
-    reflection: bool = Field(True, description="whether clients may ask for the protos; off in production")
+    workers: int = Field(default=1, ge=1, le=64, description="processes that share the port")
+    reflection: bool = Field(default=True, description="whether clients may ask for the protos; off in production")
     principal_public_key: Path | None = Field(
-        None, description="PEM file with the gateway's Ed25519 public key (`tiermesh up` writes one)"
+        default=None, description="PEM file with the gateway's Ed25519 public key (`tiermesh up` writes one)"
     )
-    drain_seconds: float = Field(10.0, ge=0, le=600, description="seconds that running calls get at shutdown")
-    default_deadline_seconds: float = Field(60.0, gt=0, description="deadline of calls that bring none")
-    max_deadline_seconds: float = Field(180.0, gt=0, description="longest deadline that is granted")
-    max_in_flight: int = Field(1000, ge=1, description="calls served at once; what exceeds it is refused")
-    tls_certificate: Path | None = Field(None, description="PEM file with the server's certificate chain")
-    tls_key: Path | None = Field(None, description="PEM file with the server's private key")
-    tls_client_ca: Path | None = Field(None, description="PEM file with the CA that client certificates must have")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level that is logged")
-    log_format: Literal["json", "console"] = Field("json", description="json for machines, console for people")
+    drain_seconds: float = Field(default=10.0, ge=0, le=600, description="seconds that running calls get at shutdown")
+    default_deadline_seconds: float = Field(default=60.0, gt=0, description="deadline of calls that bring none")
+    max_deadline_seconds: float = Field(default=180.0, gt=0, description="longest deadline that is granted")
+    max_in_flight: int = Field(default=1000, ge=1, description="calls served at once; what exceeds it is refused")
+    tls_certificate: Path | None = Field(default=None, description="PEM file with the server's certificate chain")
+    tls_key: Path | None = Field(default=None, description="PEM file with the server's private key")
+    tls_client_ca: Path | None = Field(default=None, description="PEM file with the CA of client certificates")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="least level that is logged"
+    )
+    log_format: Literal["json", "console"] = Field(default="json", description="json or, for people, console")
 
     @field_validator("principal_public_key", "tls_certificate", "tls_key", "tls_client_ca")
     @classmethod
@@ -99,8 +101,9 @@ def load_settings(cls: type[S], argv: Sequence[str] | None = None) -> S:
     options = parser.parse_args(argv)
     problems = _unknown_variables(cls)
     settings: S | None = None
+    nothing: dict[str, Any] = {}  # everything comes from the environment, which a type checker cannot know
     try:
-        settings = cls()
+        settings = cls(**nothing)
     except ValidationError as error:
         problems += [_problem(cls, dict(each)) for each in error.errors()]
     if settings is None or problems:

@@ -115,8 +115,8 @@ class OtlpReceiver:
         """Listen on a free port until the block is left."""
         receiver = cls()
         server = grpc.aio.server()
-        trace_service_pb2_grpc.add_TraceServiceServicer_to_server(_TraceSink(receiver), server)
-        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(_MetricsSink(receiver), server)
+        trace_service_pb2_grpc.add_TraceServiceServicer_to_server(_TraceSink(receiver), server)  # type: ignore[no-untyped-call] # published untyped
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(_MetricsSink(receiver), server)  # type: ignore[no-untyped-call] # published untyped
         receiver.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         await server.start()
         try:
@@ -129,7 +129,7 @@ class OtlpReceiver:
 class _TraceSink(trace_service_pb2_grpc.TraceServiceServicer):
     receiver: OtlpReceiver
 
-    async def Export(self, request: Any, _context: Any) -> Any:
+    async def Export(self, request: Any, _context: Any) -> Any:  # noqa: N802 - the RPC's name
         await self.receiver.add(request, self.receiver.traces)
         return trace_service_pb2.ExportTraceServiceResponse()
 
@@ -138,7 +138,7 @@ class _TraceSink(trace_service_pb2_grpc.TraceServiceServicer):
 class _MetricsSink(metrics_service_pb2_grpc.MetricsServiceServicer):
     receiver: OtlpReceiver
 
-    async def Export(self, request: Any, _context: Any) -> Any:
+    async def Export(self, request: Any, _context: Any) -> Any:  # noqa: N802 - the RPC's name
         await self.receiver.add(request, self.receiver.metrics)
         return metrics_service_pb2.ExportMetricsServiceResponse()
 
