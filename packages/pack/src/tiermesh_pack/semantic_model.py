@@ -13,7 +13,7 @@ aggregations: tuple[str, ...] = ("none", "count", "sum", "average", "rank", "com
 DimensionKind = Literal["category", "person", "department", "boolean", "number", "date", "time", "band"]
 Compute = Literal["sum", "count", "count_distinct", "average", "min", "max", "percentile", "ratio"]
 TimeKind = Literal["point", "overlap", "snapshot", "effective", "yearly"]
-Operator = Literal["in", "not_in", "at_least", "at_most", "is_null", "equals_column", "before_today", "from_today"]
+Operator = Literal["in", "not_in", "at_least", "at_most", "is_null", "equals_column"]
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Join:
 class TimeColumn:
     """How the records of an entity lie in time.
 
-    point: `start` is the day. overlap: [start, end] both inclusive, counted in every period they touch.
-    snapshot: valid in [start, end), `end` null is open; looked at on the period's last day.
-    effective: valid from `start` until the next row of the same `per`. yearly: `start` holds a year.
+    point: `start` is the day. overlap: [start, end], both included, counted in every period that they touch.
+    snapshot: valid in [start, end], both included, looked at on the period's last day. An empty `end` is open.
+    effective: valid from `start` until the next row of the same `per`. yearly: `start` holds a calendar year.
     """
 
     kind: TimeKind
@@ -123,7 +123,8 @@ class Measure:
     """Empty for a ratio."""
     compute: Compute
     column: str
-    """Column that is computed over; empty for a count of records and for a ratio."""
+    """What is computed over: a column, "a - b" (days between), "a * b" or "years_since(a)"; empty for a count of
+    records and for a ratio."""
     conditions: tuple[Condition, ...]
     time: str
     """Time column of the entity that a period bounds."""
@@ -145,6 +146,8 @@ class Measure:
     """Digits shown after the point."""
     higher_is: Literal["more", "better", "worse"]
     """How people word the ends: most, best or worst."""
+    rank_by: tuple[str, ...]
+    """Dimensions that a ranking means when none is named; empty takes the domain's."""
 
     @property
     def additive(self) -> bool:
