@@ -1,0 +1,1 @@
+"""The rules that pick tools and word answers, from the request alone."""

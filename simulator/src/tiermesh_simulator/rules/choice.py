@@ -1,0 +1,177 @@
+"""Picks the tool whose words go best with the question's, weighed by what kind of question it is."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tiermesh_simulator.rules.entities import people_in
+from tiermesh_simulator.rules.lexicon import best_likeness, content_words, words
+
+ESCALATE: Final = "escalate"
+# Below this no tool fits.
+LEAST: Final = 1.6
+
+_MANY: Final = re.compile(
+    r"\b(most|least|fewest|top|bottom|highest|lowest|how many|how much|total|sum|average|mean|per|each|compare|versus|vs"
+    r"|trend|rank|team|teams|department|departments|everyone|everybody|all|company|reports|who|which employees|by)\b",
+    re.IGNORECASE,
+)
+_OWN: Final = re.compile(r"\b(my|i|me|mine|am i|do i|i'm|i've)\b", re.IGNORECASE)
+_STORED: Final = re.compile(r"\b(left|remaining|balance|available|status|rating|salary)\b", re.IGNORECASE)
+_WHAT_IF: Final = re.compile(
+    r"\bwhat (?:if|would|happens)\b|\bif i (?:took|take|book)\b|\bwould i (?:still )?have\b", re.IGNORECASE
+)
+_WRITE: Final = re.compile(
+    r"^\s*(?:please |can you |could you |i(?:'d| would) like to |i want to |i need to )*"
+    r"(book|apply|cancel|submit|file|approve|reject|correct|change|update|raise|open|create|request|withdraw|set|add|move)\b",
+    re.IGNORECASE,
+)
+_RULES: Final = re.compile(
+    r"\b(policy|policies|rules?|allowed|handbook|entitled|how do i|can i|may i|guideline|limits?|claimed?|carry over)\b",
+    re.IGNORECASE,
+)
+_ENTITY_WORDS: Final = frozenset({"employee", "person", "who", "user", "claim", "id", "colleague"})
+_BULK_WORDS: Final = frozenset({"aggregate", "bulk", "list", "rank", "team", "summary", "group", "statistic", "stat"})
+_SEARCH_WORDS: Final = frozenset({"search", "handbook", "policy", "document", "passage", "doc"})
+_WRITE_WORDS: Final = frozenset(
+    {"propose", "proposal", "apply", "book", "cancel", "submit", "approve", "reject", "create", "update", "prepare",
+     "request", "raise", "correct", "withdraw", "regularize"}
+)  # fmt: skip
+_WHAT_IF_WORDS: Final = frozenset({"simulate", "whatif", "projection", "project", "forecast", "hypothetical"})
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDoc:
+    """A tool as the rules see it."""
+
+    name: str
+    schema: Mapping[str, Any]
+    weights: Mapping[str, float]
+    bulk: bool
+    entity: bool
+    search: bool
+    write: bool
+    what_if: bool
+    graph: bool
+
+
+def describe(tool: Mapping[str, Any]) -> ToolDoc:
+    """Read a tool's definition."""
+    name = str(tool["name"])
+    schema: Mapping[str, Any] = tool.get("input_schema") or {}
+    properties: Mapping[str, Any] = schema.get("properties") or {}
+    weights: dict[str, float] = {}
+
+    def weigh(found: Sequence[str], weight: float) -> None:
+        for word in found:
+            weights[word] = max(weight, weights.get(word, 0.0))
+
+    weigh(content_words(str(tool.get("description", ""))), 1.0)
+    for key, sub in properties.items():
+        weigh(content_words(key), 0.7)
+        if isinstance(sub, Mapping):
+            weigh(content_words(str(sub.get("description", ""))), 0.4)
+    weigh(_enum_words(schema), 0.9)
+    weigh(content_words(name), 2.0)
+    own = set(words(name))
+    keys = {word for key in properties for word in words(key)}
+    required = {word for key in schema.get("required") or () for word in words(str(key))}
+    bulk = bool(own & _BULK_WORDS) or bool(keys & {"group", "measure", "aggregation", "limit"})
+    return ToolDoc(
+        name=name,
+        schema=schema,
+        weights=weights,
+        bulk=bulk,
+        entity=not bulk and bool((required | keys) & _ENTITY_WORDS),
+        search=bool(own & _SEARCH_WORDS),
+        write=bool(own & _WRITE_WORDS),
+        what_if=bool(own & _WHAT_IF_WORDS),
+        graph=bool(own & {"graphql", "graph"}),
+    )
+
+
+def _enum_words(schema: object) -> list[str]:
+    found: list[str] = []
+    if isinstance(schema, Mapping):
+        for value in schema.get("enum") or ():
+            found.extend(content_words(str(value)))
+        for key in ("properties", "$defs"):
+            for sub in (schema.get(key) or {}).values() if isinstance(schema.get(key), Mapping) else ():
+                found.extend(_enum_words(sub))
+        for key in ("items",):
+            found.extend(_enum_words(schema.get(key)))
+        for key in ("anyOf", "oneOf", "allOf"):
+            for sub in schema.get(key) or ():
+                found.extend(_enum_words(sub))
+    return found
+
+
+def rank_tools(tools: Sequence[ToolDoc], question: str) -> list[tuple[float, ToolDoc]]:
+    """Return the tools with their scores, best first; ties keep the request's order."""
+    asked = content_words(question)
+    rarity = {word: _rarity(word, tools) for word in asked}
+    scored = []
+    for tool in tools:
+        matches = sum(
+            rarity[word]
+            * max((weight * best_likeness(word, (own,)) for own, weight in tool.weights.items()), default=0)
+            for word in asked
+        )
+        scored.append((matches + (_shape(tool, question) if matches or tool.search else 0.0), tool))
+    return sorted(scored, key=lambda pair: -pair[0])
+
+
+def _rarity(word: str, tools: Sequence[ToolDoc]) -> float:
+    having = sum(best_likeness(word, tool.weights) >= 0.6 for tool in tools)
+    return math.log(1 + (len(tools) + 1) / (having + 1)) if having else 0.0
+
+
+def is_about_many(question: str) -> bool:
+    """Return whether a question needs figures over several records or people."""
+    if _OWN.search(question) and _STORED.search(question):
+        return False
+    return bool(_MANY.search(question))
+
+
+def _shape(tool: ToolDoc, question: str) -> float:
+    """Return how well a tool's kind goes with the question's kind."""
+    score = 0.0
+    what_if, write = bool(_WHAT_IF.search(question)), bool(_WRITE.search(question))
+    rules = bool(_RULES.search(question)) and not write
+    many = is_about_many(question) and not what_if
+    single = bool(_OWN.search(question)) or bool(people_in(question))
+    if tool.what_if:
+        score += 4.0 if what_if else -3.0
+    if tool.write:
+        score += 3.0 if write else -4.0
+    elif write:
+        score -= 1.0
+    if tool.search:
+        score += 3.0 if rules else -1.5
+    elif rules and not single:
+        score -= 1.0
+    if tool.graph:
+        score += 3.0 if "graphql" in question.lower() else -4.0
+    if tool.bulk:
+        score += 2.5 if many and not rules else -0.5
+    if tool.entity:
+        score += 1.5 if single and not many else -1.0 if many else 0.3
+    return score
+
+
+def pick(tools: Sequence[ToolDoc], question: str) -> ToolDoc | None:
+    """Return the tool that fits; None when none does."""
+    ranked = rank_tools(tools, question)
+    return ranked[0][1] if ranked and ranked[0][0] >= LEAST else None
+
+
+def clauses_of(question: str) -> list[str]:
+    """Cut a question that asks two things into its parts."""
+    parts = re.split(
+        r"\?\s+|;\s*|,?\s+and (?:also )?(?=(?:what|when|how|who|where|which|is|are|do|does|show|list)\b)", question
+    )
+    return [part.strip() for part in parts if len(part.split()) > 2]

@@ -1,0 +1,219 @@
+"""The rules in their order: structured output, results, small talk, hand-over, a tool, or words alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from tiermesh_simulator.faults import Fault
+from tiermesh_simulator.models import ModelClass
+from tiermesh_simulator.reply import Part, Reply, TextPart, ToolPart
+from tiermesh_simulator.request import MessagesRequest
+from tiermesh_simulator.rules import talk
+from tiermesh_simulator.rules.arguments import clues_of, fill
+from tiermesh_simulator.rules.choice import ESCALATE, ToolDoc, clauses_of, describe, is_about_many, pick, rank_tools
+from tiermesh_simulator.rules.dialogue import Dialogue, read_dialogue
+from tiermesh_simulator.rules.entities import people_in
+from tiermesh_simulator.rules.lexicon import words
+from tiermesh_simulator.rules.results import Refusal, Result, Table, read_result, read_value
+from tiermesh_simulator.rules.wording import word_results
+
+# A real model stops planning at some point, too.
+MOST_CALLS: Final = 50
+_FIGURE: Final = re.compile(r"\d+")
+
+
+class RuleEngine:
+    """Answers requests by rules; the same request gets the same answer."""
+
+    def __init__(self, *, escalate: bool = True) -> None:
+        self._escalate = escalate
+
+    def reply(self, request: MessagesRequest, model_class: ModelClass, fault: Fault | None = None) -> Reply:
+        """Return the whole answer."""
+        kind = fault.kind if fault is not None else ""
+        if kind == "empty":
+            return Reply(())
+        if kind == "cannot":
+            return Reply((TextPart("I'm sorry, but I cannot help with that."),))
+        reply = self._reply(request, model_class)
+        return _with_wrong_figure(reply) if kind == "wrong_figure" else reply
+
+    def _reply(self, request: MessagesRequest, model_class: ModelClass) -> Reply:
+        dialogue = read_dialogue(request)
+        tools = [describe(tool) for tool in request.tools if "input_schema" in tool]
+        choice = str(request.tool_choice["type"])
+        forced = choice in ("any", "tool")
+        calls: list[tuple[ToolDoc, Mapping[str, Any]]] = []
+        if tools and choice != "none":
+            calls = self._calls(request, dialogue, tools, model_class, forced=forced)
+        if calls:
+            if request.tool_choice.get("disable_parallel_tool_use"):
+                calls = calls[:1]
+            return _tool_reply(request, calls)
+        return Reply((TextPart(_continued(self._words(dialogue), dialogue.prefill)),))
+
+    def _calls(
+        self,
+        request: MessagesRequest,
+        dialogue: Dialogue,
+        tools: Sequence[ToolDoc],
+        model_class: ModelClass,
+        *,
+        forced: bool,
+    ) -> list[tuple[ToolDoc, Mapping[str, Any]]]:
+        """Return the tool calls that come next; none when it is time to answer."""
+        by_name = {tool.name: tool for tool in tools}
+        usable = [tool for tool in tools if tool.name != ESCALATE]
+        if request.tool_choice["type"] == "tool":
+            tool = by_name[str(request.tool_choice["name"])]
+            return [(tool, self._arguments(tool, dialogue))]
+        if dialogue.calls and not forced:
+            return _next_calls(dialogue, usable)
+        if not forced and talk.small_talk(dialogue.question) is not None:
+            return []
+        reason = talk.looks_hard(dialogue.question, has_history=bool(dialogue.earlier))
+        if model_class == "haiku" and self._escalate and ESCALATE in by_name and reason is not None:
+            return [(by_name[ESCALATE], _reasoned(by_name[ESCALATE], reason, dialogue))]
+        if dialogue.embedded and not forced:
+            return []
+        picked = _first_calls(dialogue, usable)
+        if picked or not forced:
+            return picked
+        best = rank_tools(usable or tools, dialogue.context)[0][1]
+        return [(best, self._arguments(best, dialogue))]
+
+    @staticmethod
+    def _arguments(tool: ToolDoc, dialogue: Dialogue) -> Mapping[str, Any]:
+        if tool.name == ESCALATE:
+            return _reasoned(tool, "multi_step: the question needs a stronger model", dialogue)
+        return fill(tool.schema, clues_of(dialogue))
+
+    @staticmethod
+    def _words(dialogue: Dialogue) -> str:
+        results: list[Result] = [read_result(call.result, failed=call.failed) for call in dialogue.calls]
+        results += [found for value in dialogue.embedded if (found := read_value(value)) is not None]
+        if results:
+            return word_results(results, dialogue.question)
+        return talk.small_talk(dialogue.question) or talk.without_tools(dialogue.question)
+
+
+def _first_calls(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[tuple[ToolDoc, Mapping[str, Any]]]:
+    """Pick the tool, or one per part of a double question, or one call per named person."""
+    clauses = clauses_of(dialogue.question)
+    if len(clauses) > 1:
+        picked = [(clause, pick(tools, clause)) for clause in clauses]
+        if all(tool is not None for _, tool in picked) and len({tool.name for _, tool in picked if tool}) > 1:
+            return [
+                (tool, fill(tool.schema, clues_of(dialogue, clause))) for clause, tool in picked if tool is not None
+            ]
+    tool = pick(tools, dialogue.context)
+    if tool is None:
+        return []
+    people = people_in(dialogue.question)
+    if tool.entity and len(people) > 1:
+        return [(tool, fill(tool.schema, clues_of(dialogue, person=name))) for name in people[:MOST_CALLS]]
+    return [(tool, fill(tool.schema, clues_of(dialogue)))]
+
+
+def _next_calls(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[tuple[ToolDoc, Mapping[str, Any]]]:
+    """Mend a refused call once, or look up each person of a list that has no figures yet."""
+    by_name = {tool.name: tool for tool in tools}
+    last = dialogue.calls[-1]
+    result = read_result(last.result, failed=last.failed)
+    if isinstance(result, Refusal):
+        tries = sum(call.tool == last.tool for call in dialogue.calls)
+        mended = _mended(last.arguments, result)
+        if tries == 1 and mended is not None and last.tool in by_name:
+            return [(by_name[last.tool], mended)]
+        return []
+    if not isinstance(result, Table) or len(dialogue.calls) > 1 or not is_about_many(dialogue.question):
+        return []
+    if any(column.measure for column in result.columns):
+        return []
+    tool = pick([tool for tool in tools if tool.name != last.tool and tool.entity], dialogue.context)
+    names = _names_of(result)
+    if tool is None or not names:
+        return []
+    return [(tool, fill(tool.schema, clues_of(dialogue, person=name))) for name in names[:MOST_CALLS]]
+
+
+def _names_of(table: Table) -> list[str]:
+    wanted = [at for at, column in enumerate(table.columns) if set(words(column.name)) & {"employee", "name", "person"}]
+    if not wanted:
+        return []
+    return list(dict.fromkeys(value for row in table.rows if (value := row[wanted[0]]) is not None))
+
+
+def _mended(arguments: Mapping[str, Any], refusal: Refusal) -> Mapping[str, Any] | None:
+    """Put the nearest valid value where the tool said that a wrong one stands."""
+    if not refusal.nearest:
+        return None
+    path = [step for step in re.split(r"[.\[\]]+", refusal.argument) if step]
+    if not path:
+        path = [key for key, value in arguments.items() if isinstance(value, str)][:1]
+    if not path:
+        return None
+    copy: Any = json.loads(json.dumps(arguments))
+    target: Any = copy
+    for step in path[:-1]:
+        known = target.get(step) if isinstance(target, dict) else None
+        if isinstance(target, list) and step.isdigit() and int(step) < len(target):
+            known = target[int(step)]
+        if not isinstance(known, (dict, list)):
+            return None
+        target = known
+    last = path[-1]
+    if isinstance(target, list):
+        if not last.isdigit() or int(last) >= len(target):
+            return None
+        target[int(last)] = refusal.nearest[0]
+    else:
+        target[last] = [refusal.nearest[0]] if isinstance(target.get(last), list) else refusal.nearest[0]
+    return copy if isinstance(copy, dict) else None
+
+
+def _reasoned(tool: ToolDoc, reason: str, dialogue: Dialogue) -> Mapping[str, Any]:
+    """Fill `escalate`: an enum by the reason's first word, texts by the reason."""
+    arguments = fill(tool.schema, clues_of(dialogue))
+    code = reason.partition(":")[0]
+    for key, sub in (tool.schema.get("properties") or {}).items():
+        if not isinstance(sub, Mapping):
+            continue
+        if sub.get("enum"):
+            arguments[key] = code if code in sub["enum"] else sub["enum"][0]
+        elif sub.get("type") == "string" and set(words(key)) & {"reason", "why", "explanation", "detail", "message"}:
+            arguments[key] = reason
+    return arguments
+
+
+def _tool_reply(request: MessagesRequest, calls: Sequence[tuple[ToolDoc, Mapping[str, Any]]]) -> Reply:
+    """Make tool_use blocks, their ids fixed by the request."""
+    said = json.dumps([dict(block) for turn in request.turns for block in turn.blocks], sort_keys=True, default=str)
+    parts: list[Part] = []
+    for position, (tool, arguments) in enumerate(calls):
+        digest = hashlib.sha256(f"{position}\0{tool.name}\0{said}".encode("utf-8", "surrogatepass")).hexdigest()
+        parts.append(ToolPart(f"toolu_sim{digest[:21]}", tool.name, arguments))
+    return Reply(tuple(parts), "tool_use")
+
+
+def _continued(text: str, prefill: str) -> str:
+    """Go on where a prefilled answer ended."""
+    start = prefill.strip()
+    return text[len(start) :] if start and text.startswith(start) else text
+
+
+def _with_wrong_figure(reply: Reply) -> Reply:
+    """Alter the first figure of the text, as a model that adds up wrongly would."""
+    parts: list[Part] = []
+    altered = False
+    for part in reply.parts:
+        if isinstance(part, TextPart) and not altered and _FIGURE.search(part.text):
+            parts.append(TextPart(_FIGURE.sub(lambda match: str(int(match.group()) + 7), part.text, count=1)))
+            altered = True
+        else:
+            parts.append(part)
+    return Reply(tuple(parts), reply.stop_reason, reply.stop_sequence)

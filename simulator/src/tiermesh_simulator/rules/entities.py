@@ -1,0 +1,74 @@
+"""Finds names, groups and numbers in a question."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from tiermesh_simulator.rules.dates import number_of
+
+_QUOTED: Final = re.compile(r"[\"“‘']([^\"”’']{2,60})[\"”’'](?!\w)")
+_ID: Final = re.compile(r"\b[A-Z]{1,4}-?\d{2,10}\b")
+_CAPITALISED: Final = re.compile(
+    r"\b[A-ZÀ-Þ][a-zà-ÿ]+(?:[-'][A-ZÀ-Þ][a-zà-ÿ]+)*(?:\s+[A-ZÀ-Þ][a-zà-ÿ]+(?:[-'][A-ZÀ-Þ][a-zà-ÿ]+)*){0,3}\b"
+)
+_GROUP_AFTER: Final = re.compile(
+    r"\b(?:the\s+)?([A-Za-z][\w&]*(?:\s+[A-Z][\w&]*)?)\s+(?:team|department|dept|division|unit)\b"
+)
+_GROUP_BEFORE: Final = re.compile(r"\b(?:team|department|division|unit)\s+([A-Z][\w&]*(?:\s+[A-Z][\w&]*)?)")
+_LIMIT: Final = re.compile(
+    r"\b(?:top|first|bottom|last|best|worst|the)\s+(\d{1,4}|one|two|three|four|five|six|seven|eight|nine|ten|twelve)\b"
+    r"(?!\s*(?:day|week|month|year|hour|%|percent|st\b|nd\b|rd\b|th\b))",
+    re.IGNORECASE,
+)
+_AMOUNT: Final = re.compile(
+    r"\b(\d+(?:[.,]\d+)?|one|two|three|four|five|six|seven|eight|nine|ten|twelve)\s+(?:more\s+|extra\s+|sick\s+|leave\s+|working\s+)?"
+    r"(day|hour|week|month|euro|eur|dollar|usd|minute)s?\b",
+    re.IGNORECASE,
+)
+_NO_NAME: Final = frozenset(
+    ["who", "what", "which", "when", "where", "why", "how", "is", "are", "was", "were", "do", "does", "did", "has", "have", "had", "can", "could", "will", "would", "should", "may", "might", "must", "the", "a", "an", "i", "me", "my", "we", "our", "you", "your", "he", "she", "they", "show", "tell", "give", "list", "find", "compare", "book", "apply", "cancel", "submit", "approve", "reject", "draft", "write", "create", "update", "change", "correct", "explain", "plan", "please", "thanks", "thank", "hello", "hi", "hey", "good", "and", "or", "but", "if", "in", "on", "at", "for", "from", "by", "with", "of", "to", "not", "no", "yes", "number", "average", "total", "count", "sum", "any", "all", "every", "each", "top", "only", "same", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "march", "april", "june", "july", "august", "september", "october", "november", "december", "today", "yesterday", "tomorrow", "this", "last", "next", "leave", "sick", "annual", "q1", "q2", "q3", "q4", "let", "also", "then", "now", "there", "it", "its", "that", "these", "those", "am", "file", "request", "raise", "question", "team", "department", "remote", "payslip", "policy"]
+)
+_NO_GROUP: Final = frozenset(
+    ["my", "our", "the", "your", "this", "that", "each", "every", "which", "what", "per", "by", "same", "whole", "a", "any", "all", "his", "her", "their"]
+)
+
+
+def groups_in(text: str) -> list[str]:
+    """Return the teams or departments that a text names."""
+    found = [match for pattern in (_GROUP_AFTER, _GROUP_BEFORE) for match in pattern.findall(text)]
+    kept = [name.strip() for name in found if name.split()[0].lower() not in _NO_GROUP]
+    return list(dict.fromkeys(name[0].upper() + name[1:] for name in kept))
+
+
+def people_in(text: str) -> list[str]:
+    """Return the people that a text names: ids, quoted and capitalised words that are no group, month or verb."""
+    groups = {group.lower() for group in groups_in(text)}
+    found = _ID.findall(text) + _QUOTED.findall(text)
+    for match in _CAPITALISED.finditer(text):
+        name = match.group().split()
+        while name and name[0].lower() in _NO_NAME:
+            name = name[1:]
+        while name and name[-1].lower() in _NO_NAME:
+            name = name[:-1]
+        joined = " ".join(name)
+        if joined and joined.lower() not in groups and (joined.lower() + " team") not in text.lower():
+            found.append(joined)
+    return list(dict.fromkeys(found))
+
+
+def limit_in(text: str) -> int | None:
+    """Return how many rows a text asks for, as in "top 5"."""
+    match = _LIMIT.search(text)
+    return number_of(match.group(1)) if match else None
+
+
+def amount_in(text: str, unit: str = "") -> float | None:
+    """Return a number that stands before a unit, as in "five days"."""
+    for match in _AMOUNT.finditer(text):
+        if unit and match.group(2).lower() != unit:
+            continue
+        word = match.group(1).replace(",", ".")
+        known = number_of(word)
+        return float(known) if known is not None else float(word)
+    return None
