@@ -56,6 +56,7 @@ async def examine(home: Home) -> AsyncIterator[Finding]:
 
 def running_processes(home: Home, running: RunningSuite) -> list[Process]:
     """Return the processes of the running suite, at the addresses it noted."""
-    ports = DEFAULT_PORTS | {name: int(address.rpartition(":")[2]) for name, address in running.addresses.items()}
+    noted = {name: int(address.rpartition(":")[2]) for name, address in running.addresses.items()}
+    ports = {**DEFAULT_PORTS, **noted}
     stack = build_stack(home, ports, model_key_file=None if running.simulated else "", model_url=None)
     return [process for process in stack if process.name in running.addresses]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf import descriptor as descriptors
 from google.protobuf.message import Message
 from tiermesh.common.v1 import table_pb2
 from tiermesh.gateway.v1 import gateway_service_pb2
@@ -48,7 +47,7 @@ def message_values(message: Message) -> dict[str, Any]:
     return values
 
 
-def _repeated(field: descriptors.FieldDescriptor, value: Any) -> Any:
+def _repeated(field: Any, value: Any) -> Any:
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         return dict(value)
     if field.message_type is not None:
@@ -65,7 +64,7 @@ def _single_message(message: Message) -> Any:
     return message_values(message)
 
 
-def _scalar(field: descriptors.FieldDescriptor, value: Any) -> Any:
+def _scalar(field: Any, value: Any) -> Any:
     if field.enum_type is None:
         return value
     names = field.enum_type.values_by_number

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
+from tiermesh_pack import Problems
+from tiermesh_pack.personas import load_personas
 
 
 class UnknownPersonError(Exception):
@@ -41,9 +41,8 @@ def find_person(pack: Path, name: str) -> Person:
 
 
 def read_personas(pack: Path) -> dict[str, Person]:
-    """Return the pack's personas by name."""
-    document: dict[str, Any] = yaml.safe_load((pack / "seed" / "personas.yaml").read_text())
-    return {
-        name: Person(entry["employee_id"], tuple(entry.get("roles", ("employee",))))
-        for name, entry in document["personas"].items()
-    }
+    """Return the pack's personas by name. Raises PackError when the file is not valid."""
+    problems = Problems()
+    personas = load_personas(pack / "seed" / "personas.yaml", problems)
+    problems.raise_if_any()
+    return {persona.key: Person(persona.employee_id, persona.roles or ("employee",)) for persona in personas}

@@ -151,7 +151,8 @@ async def serves(address: str) -> bool:
     """Say whether a gRPC server at `address` calls itself SERVING."""
     async with grpc.aio.insecure_channel(address) as channel:
         try:
-            reply = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1.0)
+            stub = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call] # published untyped
+            reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=1.0)
         except grpc.aio.AioRpcError:
             return False
         return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)

@@ -17,7 +17,9 @@ JUDGED = st.builds(
 
 
 def test_bands_count_every_decision_and_rate_those_with_an_outcome() -> None:
-    report = confidence_report([Judged(0.1, 0.0, 1), Judged(0.95, 1.0, 1), Judged(0.95, None, 0), Judged(1.0, 0.0, 1)], 2)
+    report = confidence_report(
+        [Judged(0.1, 0.0, 1), Judged(0.95, 1.0, 1), Judged(0.95, None, 0), Judged(1.0, 0.0, 1)], 2
+    )
     low, high = report.bands
     assert (low.decisions, high.decisions) == (1, 3)
     assert low.success is not None

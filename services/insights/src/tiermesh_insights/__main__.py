@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tiermesh.insights.v1.insights_service_pb2_grpc import add_InsightsServiceServicer_to_server
-from tiermesh_runtime.server import Registration, ServiceParts, StartupError, run
+from tiermesh_runtime.server import Registration, ServiceParts, run
 from tiermesh_runtime.settings import load_settings
+from tiermesh_runtime.startup import StartupError
 
 from tiermesh_insights.servicer import InsightsServicer
 from tiermesh_insights.settings import InsightsSettings

@@ -1,0 +1,1 @@
+"""Follow-up pills beside the answer. Never sees a model's key, never touches the answer."""
