@@ -1,0 +1,295 @@
+"""The answer track: one turn's executions until one of them ends it, and nothing of it twice.
+
+Bounces, lost executors and failed tiers are resolved here. Knows no pills, no store and no wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from tiermesh_policy import Decision, Route, Tier, failover, next_tier
+
+from tiermesh_gateway.conversations import Exchange
+from tiermesh_gateway.events import (
+    AnswerEnd,
+    Bounced,
+    CallCost,
+    Committed,
+    Event,
+    Finished,
+    Kind,
+    RouteChanged,
+    Said,
+    Saying,
+    Stop,
+    Voided,
+)
+from tiermesh_gateway.ports import (
+    Execution,
+    ExecutorLostError,
+    ExecutorRefusedError,
+    Executors,
+    HealthSource,
+    OutOfTimeError,
+    PillFeed,
+)
+from tiermesh_gateway.question import Scored, Turn
+
+MOST_EXECUTIONS = 5
+# Kept back of the question's time, so that the end can still be told.
+RESERVE_SECONDS = 0.15
+_SHOWN = (Kind.TEXT, Kind.TABLE, Kind.CLARIFICATION, Kind.PROPOSAL)
+_OUT_OF_TIME = AnswerEnd(False, Stop.DEADLINE, "DEADLINE_EXCEEDED", "The time for this question is up.")
+
+
+@dataclass(slots=True)
+class Answered:
+    """What came of a turn, filled in as it comes."""
+
+    route: Route
+    tier: Tier
+    end: AnswerEnd | None = None
+    text: list[str] = field(default_factory=list)
+    costs: list[CallCost] = field(default_factory=list)
+    at_least: bool = False
+    tool_calls: int = 0
+    statements: int = 0
+    bounces: list[str] = field(default_factory=list)
+    proposed: bool = False
+    first_event_at: float | None = None
+    done_at: float | None = None
+
+    @property
+    def reply(self) -> str:
+        """The words that stand."""
+        return "".join(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """An execution that did not get to its end."""
+
+    cause: str
+    reason: str
+    message: str
+    same_tier: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is run next."""
+
+    route: Route
+    findings: str = ""
+    bulk_tools_only: bool = False
+
+
+class AnswerTrack:
+    """Runs one turn's answer to its single end."""
+
+    def __init__(
+        self,
+        turn: Turn,
+        decision: Decision,
+        scored: Scored | None,
+        exchanges: Sequence[Exchange],
+        *,
+        executors: Executors,
+        health: HealthSource,
+        feed: PillFeed,
+        emit: Callable[[Event], Awaitable[None]],
+    ) -> None:
+        """`decision` must name a route."""
+        if decision.route is None or decision.tier is None:
+            message = "a turn without a route has no answer track"
+            raise ValueError(message)
+        self._turn = turn
+        self._policy = turn.question.tenant.policy
+        self._decision = decision
+        self._scored = scored
+        self._exchanges = exchanges
+        self._executors = executors
+        self._health = health
+        self._feed = feed
+        self._emit = emit
+        self._shown = False
+        self._tried: list[Route] = []
+        self.answered = Answered(decision.route, decision.tier)
+
+    async def run(self) -> AnswerEnd:
+        """Answer. The last event that is emitted is the one and only `answer_done`."""
+        plan = _Plan(self.answered.route, bulk_tools_only=self._decision.bulk_tools_only)
+        while True:
+            self._tried.append(plan.route)
+            self.answered.route, self.answered.tier = plan.route, plan.route.tier
+            ended = await self._execute(plan)
+            following = None if len(self._tried) >= MOST_EXECUTIONS else self._following(plan, ended)
+            if following is None:
+                return await self._end(_end_of(ended))
+            await self._switch(plan, following, ended)
+            plan = following
+
+    async def _execute(self, plan: _Plan) -> Finished | Bounced | _Lost:
+        """One execution, to its end or its loss."""
+        left = self._turn.question.ends_at - asyncio.get_running_loop().time() - RESERVE_SECONDS
+        if left <= 0:
+            return Finished(_OUT_OF_TIME)
+        execution = Execution(
+            turn=self._turn,
+            route=plan.route,
+            scored=self._scored,
+            exchanges=self._exchanges,
+            findings=plan.findings,
+            bulk_tools_only=plan.bulk_tools_only,
+            timeout=left,
+        )
+        bounced: Bounced | None = None
+        heard = False
+        try:
+            async with self._executors.execute(execution) as sayings:
+                async for saying in sayings:
+                    heard = True
+                    if isinstance(saying, Bounced):
+                        bounced = saying
+                    elif isinstance(saying, Finished):
+                        self._book(saying)
+                        return bounced or saying
+                    elif bounced is None:
+                        await self._pass_on(saying)
+        except OutOfTimeError:
+            self.answered.at_least = True
+            return bounced or Finished(_OUT_OF_TIME)
+        except ExecutorRefusedError as refusal:
+            return Finished(AnswerEnd(False, Stop.FAILED, refusal.reason, refusal.message))
+        except ExecutorLostError as loss:
+            # What its calls have cost by now is not known, if there were any.
+            self.answered.at_least |= heard
+            return bounced or _Lost("executor_lost", loss.reason, loss.message, loss.same_tier)
+        self.answered.at_least = True
+        return bounced or _Lost("executor_lost", "MODELS_UNAVAILABLE", "The answer broke off.", True)
+
+    async def _pass_on(self, saying: Saying) -> None:
+        match saying:
+            case Said(kind, payload, text):
+                await self._say(kind, payload, text)
+            case Voided(cause, _):
+                if self._shown:
+                    await self._void(cause, saying)
+            case Committed(tier, _):
+                self.answered.tier = tier
+            case _:
+                pass
+
+    async def _say(self, kind: Kind, payload: object, text: str) -> None:
+        if kind in _SHOWN:
+            self._shown = True
+            if self.answered.first_event_at is None:
+                self.answered.first_event_at = asyncio.get_running_loop().time()
+        if kind is Kind.PROPOSAL:
+            self.answered.proposed = True
+        if text:
+            self.answered.text.append(text)
+        await self._emit(Event(kind, payload))
+        if kind is Kind.TEXT:
+            self._feed.said(text)
+        elif kind is Kind.TABLE:
+            self._feed.showed(payload)
+
+    async def _void(self, cause: str, voided: Voided) -> None:
+        """What was shown no longer counts."""
+        self._shown = False
+        self.answered.text.clear()
+        self.answered.proposed = False
+        await self._emit(Event(Kind.SUPERSEDED, voided))
+        self._feed.restarted(cause)
+
+    def _book(self, finished: Finished) -> None:
+        self.answered.costs.extend(finished.costs)
+        self.answered.tool_calls += finished.tool_calls
+        self.answered.statements += finished.statements
+
+    def _following(self, plan: _Plan, ended: Finished | Bounced | _Lost) -> _Plan | None:
+        """What is run next; None when the turn ends here."""
+        match ended:
+            case Bounced():
+                return self._after_bounce(plan, ended)
+            case _Lost():
+                # Another replica of the same tier first, once.
+                if ended.same_tier and self._tried.count(plan.route) == 1:
+                    return plan
+                return self._instead(plan)
+            case Finished(end) if end.stop in (Stop.FAILED, Stop.CANCELLED) and end.error_reason in _ELSEWHERE:
+                return self._instead(plan)
+            case _:
+                return None
+
+    def _after_bounce(self, plan: _Plan, bounced: Bounced) -> _Plan | None:
+        health = self._health.now()
+        bulk_only = plan.bulk_tools_only or bounced.to_aggregate or plan.route is Route.AGGREGATE
+        wants_aggregate = bounced.to_aggregate and Route.AGGREGATE not in self._tried and health.aggregate
+        if wants_aggregate and self._turn.question.min_tier is Tier.ONE:
+            return _Plan(Route.AGGREGATE, bounced.findings)
+        if bounced.to_aggregate and plan.route.tier >= Tier.TWO and not plan.bulk_tools_only:
+            # The guard stopped a loop at this tier: the same tier again, with bulk tools only.
+            return _Plan(plan.route, bounced.findings, bulk_tools_only=True)
+        route = next_tier(plan.route, self._policy, health, tried=self._tried)
+        return None if route is None else _Plan(route, bounced.findings, bulk_only)
+
+    def _instead(self, plan: _Plan) -> _Plan | None:
+        min_tier = self._turn.question.min_tier
+        route = failover(plan.route, self._policy, self._health.now(), min_tier=min_tier, tried=self._tried)
+        if route is None:
+            return None
+        bulk_only = plan.bulk_tools_only or plan.route is Route.AGGREGATE
+        return replace(plan, route=route, bulk_tools_only=bulk_only)
+
+    async def _switch(self, plan: _Plan, following: _Plan, ended: Finished | Bounced | _Lost) -> None:
+        """Silent for what was not shown yet; said where the turn goes elsewhere."""
+        cause, detail = _cause_of(ended)
+        if isinstance(ended, Bounced):
+            self.answered.bounces.append(ended.cause)
+        if self._shown:
+            word = "bounce" if isinstance(ended, Bounced) else cause
+            await self._void(word, Voided(word, detail))
+        if following.route is not plan.route:
+            await self._emit(Event(Kind.ROUTE_CHANGED, RouteChanged(following.route, cause, detail)))
+
+    async def _end(self, end: AnswerEnd) -> AnswerEnd:
+        if end.tier is None:
+            end = replace(end, tier=self.answered.tier)
+        self.answered.end = end
+        self.answered.done_at = asyncio.get_running_loop().time()
+        await self._emit(Event(Kind.ANSWER_DONE, end))
+        self._feed.completed(end.complete)
+        return end
+
+
+# Only these end a whole answer, whatever an executor says: a cut one never passes for success.
+_WHOLE = (Stop.COMPLETE, Stop.CLARIFICATION)
+# Failures of one tier that another may not have.
+_ELSEWHERE = frozenset(
+    {"MODELS_UNAVAILABLE", "TOOLS_UNAVAILABLE", "ANSWER_TRUNCATED", "OUTPUT_NOT_VALID", "NOT_READY", "OVERLOADED"}
+)
+
+
+def _cause_of(ended: Finished | Bounced | _Lost) -> tuple[str, str]:
+    match ended:
+        case Bounced(cause, detail):
+            return cause, detail
+        case _Lost(cause, _, message, _):
+            return cause, message
+        case Finished(end):
+            return "provider_failed", end.error_message
+
+
+def _end_of(ended: Finished | Bounced | _Lost) -> AnswerEnd:
+    """How the turn ends when nothing follows."""
+    match ended:
+        case Finished(end):
+            return end if not end.complete or end.stop in _WHOLE else replace(end, complete=False)
+        case Bounced(_, detail):
+            return AnswerEnd(False, Stop.FAILED, "NO_ROUTE_AVAILABLE", detail or "No tier is up that could take over.")
+        case _Lost(_, reason, message, _):
+            return AnswerEnd(False, Stop.FAILED, reason, message)

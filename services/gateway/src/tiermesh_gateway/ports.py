@@ -1,0 +1,213 @@
+"""What the domain asks of the world. `adapters` keep these promises; tests may, too."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from tiermesh_policy import Decision, Health, Route, Tier
+
+from tiermesh_gateway.conversations import Conversation, Exchange, TurnRecord
+from tiermesh_gateway.events import DecisionMade, PillsDone, Receipt, Saying
+from tiermesh_gateway.question import Owner, Question, Scored, Turn
+
+
+class ExecutorLostError(Exception):
+    """An executor that did not answer to its end. `same_tier` says whether another replica of it may be asked."""
+
+    def __init__(self, reason: str, message: str, *, same_tier: bool) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+        self.same_tier = same_tier
+
+
+class ExecutorRefusedError(Exception):
+    """An executor that will not answer this, wherever it is asked."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+
+class OutOfTimeError(Exception):
+    """The question's time is up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One run of an executor."""
+
+    turn: Turn
+    route: Route
+    scored: Scored | None
+    exchanges: Sequence[Exchange]
+    findings: str
+    bulk_tools_only: bool
+    # Seconds that it may take.
+    timeout: float
+
+
+class Classifier(Protocol):
+    """Scores a turn."""
+
+    async def classify(self, turn: Turn, conversation: Conversation) -> Scored | None:
+        """The scores; None when they did not come in time, whatever the cause."""
+        ...
+
+
+class Executors(Protocol):
+    """The models."""
+
+    def execute(self, execution: Execution) -> AbstractAsyncContextManager[AsyncIterator[Saying]]:
+        """Start an execution; leaving the block stops it. The iterator raises the errors of this module."""
+        ...
+
+
+class PillFeed(Protocol):
+    """What the pill track hears of the answer; never waits, never fails."""
+
+    def said(self, text: str) -> None:
+        """A run of the answer's prose."""
+        ...
+
+    def showed(self, table: Any) -> None:
+        """A table of the answer."""
+        ...
+
+    def restarted(self, cause: str) -> None:
+        """The answer so far is void."""
+        ...
+
+    def completed(self, complete: bool) -> None:
+        """The answer is done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnePill:
+    """A pill, ready to be shown."""
+
+    text: str
+    payload: Any
+
+
+class PillTrack(PillFeed, Protocol):
+    """One conversation with the suggester, beside one answer."""
+
+    def pills(self) -> AsyncIterator[OnePill | PillsDone]:
+        """Pills as they come. Ends by itself; raises PillsMissingError when the suggester failed."""
+        ...
+
+
+class PillsMissingError(Exception):
+    """The suggester failed; the argument is a stable word for the receipt."""
+
+
+class Suggester(Protocol):
+    """Opens pill tracks."""
+
+    def begin(
+        self, turn: Turn, scored: Scored | None, conversation: Conversation, route: Route
+    ) -> AbstractAsyncContextManager[PillTrack]:
+        """Start a track; leaving the block stops it."""
+        ...
+
+
+class Conversations(Protocol):
+    """What is remembered of conversations. Calls are carried out in the order in which they were made."""
+
+    async def load(self, owner: Owner, conversation_id: str) -> Conversation | None:
+        """The conversation; None when this person has none of that id."""
+        ...
+
+    async def open(self, owner: Owner, conversation_id: str) -> None:
+        """Make a new, empty conversation."""
+        ...
+
+    async def append(self, owner: Owner, conversation_id: str, record: TurnRecord) -> None:
+        """Add a turn."""
+        ...
+
+    async def note_pills(self, owner: Owner, conversation_id: str, texts: Sequence[str]) -> None:
+        """Remember which pills were shown."""
+        ...
+
+    async def note_answer(self, owner: Owner, made: DecisionMade, receipt: Receipt) -> None:
+        """Keep what explains an answer."""
+        ...
+
+
+class OutcomeSource(Enum):
+    """Where the word on an answer comes from."""
+
+    THUMB = auto()
+    HUMAN_OVERRIDE = auto()
+    BOUNCE = auto()
+    PILL_CLICK = auto()
+    ABANDONED = auto()
+    COMPLETION = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an answer, from one source."""
+
+    outcome_id: str
+    decision_id: str
+    tenant: str
+    source: OutcomeSource
+    # Evidence that tier 1 was right (1) or not (0), and how much it weighs.
+    success: float
+    weight: float
+    at: datetime
+
+
+class Recorder(Protocol):
+    """The decision log. Takes records without waiting and loses none."""
+
+    def decided(self, turn: Turn, made: DecisionMade, position: str, at: datetime) -> None:
+        """A decision."""
+        ...
+
+    def became(self, outcome: Outcome) -> None:
+        """An outcome."""
+        ...
+
+
+class Surroundings(Protocol):
+    """What goes with the task that answers: identity for inner calls, trace."""
+
+    def enter(self, question: Question) -> str:
+        """Bind this task to the question; the trace id."""
+        ...
+
+    def decided(self, turn: Turn, decision: Decision, confidence: float | None) -> None:
+        """Note the decision in the trace."""
+        ...
+
+    def answered(self, receipt: Receipt) -> None:
+        """Note the end in the trace."""
+        ...
+
+
+class HealthSource(Protocol):
+    """What is up."""
+
+    def now(self) -> Health:
+        """The suite's health as far as the gateway sees it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredRequest:
+    """What is kept of an answer for feedback and receipts."""
+
+    decision_id: str
+    route: Route
+    tier: Tier
