@@ -126,12 +126,9 @@ async def error_translation(call: ServerCall, proceed: Proceed) -> Any:
             raise
         # Nobody cancelled this call: grpc would leave the client hanging until its deadline.
         refusal = _unexpected(call, cancelled)
-    except RpcError as error:
-        refusal = error
     except Exception as error:
         refusal = _translated(call, error)
     call.code, call.reason = refusal.code, refusal.reason
-    _log_refusal(call, refusal)
     return await call.context.abort_with_status(errors.to_status(refusal))
 
 
@@ -139,24 +136,21 @@ def _translated(call: ServerCall, error: Exception) -> RpcError:
     root: Exception = error
     while isinstance(root, ExceptionGroup) and len(root.exceptions) == 1:  # what a TaskGroup wraps
         root = root.exceptions[0]
-    if isinstance(root, RpcError):
-        return root
+    refusal = root if isinstance(root, RpcError) else None
     if isinstance(root, grpc.aio.AioRpcError):
         downstream = errors.from_call(root)
-        if downstream.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+        if downstream.code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
             downstream.metadata.setdefault("hop", call.state.failed_hop)
-            return downstream
-    return _unexpected(call, error)
+            refusal = downstream
+    if refusal is None:
+        return _unexpected(call, error)
+    structlog.get_logger().info("call_refused", method=call.method, code=refusal.code.name, reason=refusal.reason)
+    return refusal
 
 
 def _unexpected(call: ServerCall, error: BaseException) -> RpcError:
     structlog.get_logger().error("call_failed", method=call.method, exc_info=error)
     return errors.internal(call.state.request_id)
-
-
-def _log_refusal(call: ServerCall, refusal: RpcError) -> None:
-    if refusal.code is not grpc.StatusCode.INTERNAL:
-        structlog.get_logger().info("call_refused", method=call.method, code=refusal.code.name, reason=refusal.reason)
 
 
 @dataclass(slots=True)

@@ -13,11 +13,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, Self, TypeVar
 
-import pydantic
 import pydantic_settings
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -56,12 +55,12 @@ class ServiceSettings(pydantic_settings.BaseSettings):
             raise ValueError(f"there is no file {str(value)!r}")
         return value
 
-    @field_validator("tls_key")
-    @classmethod
-    def _key_has_certificate(cls, value: Path | None, info: pydantic.ValidationInfo) -> Path | None:
-        if (value is None) != (info.data.get("tls_certificate") is None):
-            raise ValueError("certificate and key come together: set both or neither")
-        return value
+    @model_validator(mode="after")
+    def _certificate_has_key(self) -> Self:
+        if (self.tls_key is None) != (self.tls_certificate is None):
+            prefix = env_prefix(type(self))
+            raise ValueError(f"{prefix}TLS_CERTIFICATE and {prefix}TLS_KEY come together; set both or neither")
+        return self
 
     @property
     def service_name(self) -> str:
@@ -126,7 +125,7 @@ def _problem(cls: type[ServiceSettings], error: dict[str, Any]) -> str:
     place = [str(each) for each in error["loc"]]
     field = cls.model_fields.get(place[0]) if place else None
     if field is None:
-        return f"{error['msg']}"
+        return str(error["msg"]).removeprefix("Value error, ")
     variable = env_prefix(cls) + place[0].upper()
     inside = f" (at {'.'.join(place[1:])})" if len(place) > 1 else ""
     given = "" if error["type"] == "missing" else f"={_shown(field, error['input'])}"

@@ -6,7 +6,7 @@ Only tests import this module. The server itself is `server.serving`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +19,8 @@ from opentelemetry import trace
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1 import trace_pb2
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tiermesh_runtime.principal import METADATA_KEY, PrincipalSigner
@@ -68,13 +68,36 @@ def signed_metadata(signer: PrincipalSigner, **claims: Any) -> tuple[tuple[str, 
     return ((METADATA_KEY, signer.mint(**{**usual, **claims})),)
 
 
-def span_exporter() -> InMemorySpanExporter:
+class SpanSink(InMemorySpanExporter):
+    """Keeps finished spans; a test can wait for them."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        super().__init__()
+        self._more = asyncio.Event()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Keep `spans` and wake who waits."""
+        result = super().export(spans)
+        self._more.set()
+        return result
+
+    async def wait_for(self, count: int, timeout: float = 5.0) -> None:
+        """Return when `count` spans have ended; TimeoutError after `timeout` seconds."""
+        self._more = asyncio.Event()  # of the loop that waits
+        async with asyncio.timeout(timeout):
+            while len(self.get_finished_spans()) < count:
+                await self._more.wait()
+                self._more.clear()
+
+
+def span_exporter() -> SpanSink:
     """Return a fresh exporter that gets every span of this process from now on."""
     provider = trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
         provider = TracerProvider(shutdown_on_exit=False)
         trace.set_tracer_provider(provider)
-    exporter = InMemorySpanExporter()
+    exporter = SpanSink()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     return exporter
 

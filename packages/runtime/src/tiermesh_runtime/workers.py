@@ -62,12 +62,11 @@ async def _supervise(settings: ServiceSettings, port: int) -> int:
     log = structlog.get_logger()
     environment = {**os.environ, _PORT_VARIABLE: str(port)}
     command = [sys.executable, *sys.orig_argv[1:]]
-    children = [await asyncio.create_subprocess_exec(*command, env=environment) for _ in range(settings.workers)]
-    stopping = False
+    children: list[asyncio.subprocess.Process] = []
+    stopping: list[int] = []
 
     def forward(number: int) -> None:
-        nonlocal stopping
-        stopping = True
+        stopping.append(number)
         for child in children:
             if child.returncode is None:
                 child.send_signal(number)
@@ -75,6 +74,10 @@ async def _supervise(settings: ServiceSettings, port: int) -> int:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, forward, each)
+    for _ in range(settings.workers):
+        children.append(await asyncio.create_subprocess_exec(*command, env=environment))
+    if stopping:  # the signal came while they were being started
+        forward(stopping[0])
     waits = [asyncio.ensure_future(child.wait()) for child in children]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     if not stopping:

@@ -1,0 +1,276 @@
+"""A service's life: starting, serving, draining, ending; in this process and as one of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from tiermesh.common.v1 import answer_pb2, context_pb2
+from tiermesh_runtime import server, testing
+from tiermesh_runtime.settings import ServiceSettings
+from tiermesh_runtime.startup import StartupError
+
+SERVICE = "tiermesh.toy.v1.ToyService"
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+VALID = context_pb2.RequestContext(request_id="r-1", tenant="acme", pack_version="hr@1.0.0")
+
+
+@dataclass
+class Process:
+    """A running toy service."""
+
+    child: asyncio.subprocess.Process
+    said: list[str]
+
+    async def line_with(self, words: str) -> str:
+        """Return the next line of stderr that has `words`; fails when the process ends before."""
+        assert self.child.stderr is not None
+        async with asyncio.timeout(20):
+            while line := (await self.child.stderr.readline()).decode():
+                self.said.append(line)
+                if words in line:
+                    return line
+        raise AssertionError(f"never said {words!r}: {''.join(self.said)}")
+
+    async def address(self) -> str:
+        """Return where it serves, once it does."""
+        return str(json.loads(await self.line_with('"serving"'))["address"])
+
+    async def end(self) -> int:
+        """Return the exit code; everything said until then is in `said`."""
+        assert self.child.stderr is not None
+        async with asyncio.timeout(20):
+            self.said.append((await self.child.stderr.read()).decode())
+            return await self.child.wait()
+
+    @property
+    def text(self) -> str:
+        return "".join(self.said)
+
+
+Spawn = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture
+async def spawn() -> AsyncIterator[Spawn]:
+    """Start toy services as processes; what is left of them is killed at the end."""
+    children: list[asyncio.subprocess.Process] = []
+
+    async def start(**environment: str) -> Process:
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "TIERMESH_"))}
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(Path(__file__).parent / "toy_process.py"),
+            env=inherited | environment,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        children.append(child)
+        return Process(child, [])
+
+    yield start
+    for child in children:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+
+
+async def _status(channel: grpc.aio.Channel, service: str = "") -> Any:
+    stub = health_pb2_grpc.HealthStub(channel)
+    return (await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5, wait_for_ready=True)).status
+
+
+def _call(channel: grpc.aio.Channel, kind: str, method: str) -> Any:
+    start = getattr(channel, kind)(
+        f"/{SERVICE}/{method}", context_pb2.RequestContext.SerializeToString, answer_pb2.TextChunk.FromString
+    )
+    return start(VALID, timeout=15)
+
+
+async def test_health_tells_the_truth_over_the_whole_life(parts: Any) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        running = await stack.enter_async_context(server.serving(parts()))
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(running.address))
+        assert [await _status(channel, each) for each in ("", SERVICE)] == [SERVING, SERVING]
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await _status(channel, "no.such.Service")
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        running.health.not_serving()
+        assert [await _status(channel, each) for each in ("", SERVICE)] == [NOT_SERVING, NOT_SERVING]
+
+
+async def test_every_watcher_learns_of_the_end_also_after_another_has_left(parts: Any) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        serving = server.serving(parts())
+        running = await serving.__aenter__()
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(running.address))
+        stub = health_pb2_grpc.HealthStub(channel)
+        leaver = stub.Watch(health_pb2.HealthCheckRequest(), timeout=30)
+        stayer = aiter(stub.Watch(health_pb2.HealthCheckRequest(), timeout=30))
+        assert (await leaver.read()).status == (await anext(stayer)).status == SERVING
+        leaver.cancel()
+        await _status(channel)  # on the same connection, so the cancellation arrived before it
+        started = time.monotonic()
+        await serving.__aexit__(None, None, None)
+        assert time.monotonic() - started < 0.9, "an open watch must not hold up the drain"
+        assert [each.status async for each in stayer] == [NOT_SERVING]
+
+
+async def test_reflection_names_the_services_unless_switched_off(parts: Any) -> None:
+    async def names(settings: ServiceSettings) -> list[str]:
+        async with server.serving(parts(), settings) as running, grpc.aio.insecure_channel(running.address) as channel:
+            stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+            call = stub.ServerReflectionInfo([reflection_pb2.ServerReflectionRequest(list_services="")], timeout=5)
+            return [each.name for answer in [a async for a in call] for each in answer.list_services_response.service]
+
+    assert set(await names(ServiceSettings(port=0))) >= {SERVICE, "grpc.health.v1.Health"}
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await names(ServiceSettings(port=0, reflection=False))
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_service_that_checks_principals_does_not_start_without_key(parts: Any, tmp_path: Path) -> None:
+    with pytest.raises(StartupError, match="TIERMESH_SERVICE_PRINCIPAL_PUBLIC_KEY is not set"):
+        async with server.serving(parts(audience="classifier")):
+            pass
+    (tmp_path / "key.pem").write_text("no key")
+    settings = ServiceSettings(port=0, principal_public_key=tmp_path / "key.pem")
+    with pytest.raises(StartupError, match="no readable Ed25519 public key"):
+        async with server.serving(parts(audience="classifier"), settings):
+            pass
+
+
+async def test_a_busy_port_is_a_start_up_error_that_names_the_setting(spawn: Spawn) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for workers in ("1", "2"):
+            process = await spawn(TIERMESH_TOY_PORT=port, TIERMESH_TOY_WORKERS=workers)
+            assert await process.end() == 2
+            assert f"TIERMESH_TOY_PORT: cannot listen on 127.0.0.1:{port}" in process.text
+            assert "Traceback" not in process.text
+
+
+async def test_a_start_up_error_is_one_line_and_exit_code_2(spawn: Spawn) -> None:
+    process = await spawn(TOY_FAIL="1")
+    assert await process.end() == 2
+    assert "tiermesh-toy cannot start: packs/hr/pack.yaml: no such file; run make setup\n" in process.text
+    assert "Traceback" not in process.text
+
+
+async def test_while_it_starts_it_says_not_serving_and_can_be_stopped(spawn: Spawn) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = await spawn(TOY_SLOW="1", TIERMESH_TOY_PORT=str(port))
+    await process.line_with("building")
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        assert await _status(channel) == NOT_SERVING
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await _call(channel, "unary_unary", "whoami")
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert caught.value.details() == "The service is starting; try again shortly."
+    process.child.terminate()
+    assert await process.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_drains_what_runs_and_ends_with_0(spawn: Spawn, number: int) -> None:
+    process = await spawn()
+    async with grpc.aio.insecure_channel(await process.address()) as channel:
+        call = aiter(_call(channel, "unary_stream", "ticks"))
+        got = [(await anext(call)).text]
+        process.child.send_signal(number)
+        await process.line_with("draining")
+        got += [each.text async for each in call]
+    assert got == [str(each) for each in range(10)]
+    assert await process.end() == 0
+    assert process.text.index("parts closed") > process.text.index("draining")
+
+
+async def test_what_does_not_end_in_time_is_ended(spawn: Spawn) -> None:
+    process = await spawn(TIERMESH_TOY_DRAIN_SECONDS="0.1")
+    async with grpc.aio.insecure_channel(await process.address()) as channel:
+        call = aiter(_call(channel, "unary_stream", "ticks"))
+        await anext(call)
+        process.child.terminate()
+        with pytest.raises(grpc.aio.AioRpcError):
+            assert len([each async for each in call]) < 9
+    assert await process.end() == 0
+
+
+async def test_a_dead_collector_delays_neither_requests_nor_the_end(spawn: Spawn) -> None:
+    with socket.socket() as black_hole:
+        black_hole.bind(("127.0.0.1", 0))
+        black_hole.listen()  # takes connections and never says a word
+        process = await spawn(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{black_hole.getsockname()[1]}")
+        async with grpc.aio.insecure_channel(await process.address()) as channel:
+            await _call(channel, "unary_unary", "whoami")
+            started = time.monotonic()
+            for _ in range(20):
+                await _call(channel, "unary_unary", "whoami")
+            assert time.monotonic() - started < 1
+        started = time.monotonic()
+        process.child.terminate()
+        assert await process.end() == 0
+        assert time.monotonic() - started < 4
+
+
+async def test_spans_and_metrics_reach_a_collector(spawn: Spawn) -> None:
+    async with testing.OtlpReceiver.running() as collector:
+        process = await spawn(OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint)
+        async with grpc.aio.insecure_channel(await process.address()) as channel:
+            await _call(channel, "unary_unary", "whoami")
+        process.child.terminate()
+        assert await process.end() == 0
+        await collector.wait_for(lambda got: bool(got.spans() and got.metrics))
+        [(service, span)] = collector.spans()
+        assert (service, span.name) == ("tiermesh-toy", f"{SERVICE}/whoami")
+        names = {
+            metric.name
+            for request in collector.metrics
+            for resource in request.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+        assert {"rpc.server.call.duration", "tiermesh.server.in_flight"} <= names
+
+
+async def test_several_workers_share_one_port_and_drain_together(spawn: Spawn) -> None:
+    process = await spawn(TIERMESH_TOY_WORKERS="2")
+    address = await process.address()
+    assert await process.address() == address
+    pids = set()
+    async with asyncio.timeout(20):
+        while len(pids) < 2:  # the kernel spreads connections, not calls
+            options = [("grpc.use_local_subchannel_pool", 1)]
+            async with grpc.aio.insecure_channel(address, options) as channel:
+                pids.add((await _call(channel, "unary_unary", "whoami")).text)
+    assert str(process.child.pid) not in pids
+    process.child.terminate()
+    assert await process.end() == 0
+    assert process.text.count('"stopped"') == 2
+
+
+async def test_a_dead_worker_ends_all_with_1(spawn: Spawn) -> None:
+    process = await spawn(TIERMESH_TOY_WORKERS="2")
+    async with grpc.aio.insecure_channel(await process.address()) as channel:
+        victim = int((await _call(channel, "unary_unary", "whoami")).text)
+    os.kill(victim, signal.SIGKILL)
+    assert await process.end() == 1
+    assert f'"pid": {victim}' in process.text
