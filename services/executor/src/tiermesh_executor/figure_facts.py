@@ -1,0 +1,236 @@
+"""What figures may be spoken of: the cells, what is declared to follow from them, and what the asker said.
+
+The declared derivations are the sum of a column or of named rows, the difference, the
+ratio and the relative change of two rows, the share of a row in its column, and counts
+of rows. A model never adds up: whatever it says beyond these is not released.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import cached_property
+from itertools import combinations
+
+from tiermesh_executor.figure_reading import MONTH_NAMES, FigureKind, normalized, read_figures
+from tiermesh_executor.tables import Column, Table, number_of
+
+_ISO_DAY = re.compile(r"\b(\d{4})-(\d{2})(?:-(\d{2}))?")
+# Differences of everything with everything would make almost every small number true.
+_COMPARED_ROWS = 4
+_PREFIX_SUMS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A number that may be said. `row` is None for what belongs to the whole table."""
+
+    value: Decimal
+    unit: str = ""
+    currency: str = ""
+    row: tuple[int, int] | None = None
+
+
+class Facts:
+    """Everything that the answer's figures are held against."""
+
+    def __init__(self, tables: Sequence[Table], texts: Iterable[str], *, today: date, locale: str = "en") -> None:
+        """`texts` are the question and whatever else may be quoted: earlier turns, passages, notes."""
+        self.tables = tables
+        self.locale = locale
+        self.days: set[date] = {today}
+        self.eves: set[date] = set()
+        self.months: set[tuple[int, int]] = set()
+        self.years: set[int] = set()
+        self.quoted: set[Decimal] = set()
+        self.quoted_percent: set[Decimal] = set()
+        self.words = ""
+        self.currencies: set[str] = set()
+        self._names: dict[tuple[int, int], list[re.Pattern[str]]] = {}
+        self._quote([*texts, *(text for table in tables for text in (table.caption, *table.notes))])
+        for number, table in enumerate(tables):
+            self._learn(number, table)
+        self.years |= {day.year for day in self.days} | {year for year, _ in self.months}
+        self.months |= {(day.year, day.month) for day in self.days}
+
+    def named_rows(self, clause: str) -> set[tuple[int, int]]:
+        """The rows that a piece of a sentence speaks of by name."""
+        return {row for row, names in self._names.items() if any(name.search(clause) for name in names)}
+
+    @cached_property
+    def cells(self) -> Sequence[Fact]:
+        """Every numeric cell."""
+        return [
+            Fact(value, unit_of(column), column.currency, (number, row))
+            for number, row, column, value in self._numeric()
+        ]
+
+    @cached_property
+    def shares(self) -> Sequence[Fact]:
+        """In percent: cells that are shares, and each cell's share of its column."""
+        return list(self._shares())
+
+    def _shares(self) -> Iterable[Fact]:
+        for number, row, column, value in self._numeric():
+            if column.unit in ("share", "ratio", "fraction"):
+                yield Fact(value * 100, row=(number, row))
+            elif column.unit in ("percent", "%") or re.search(r"percent|pct", column.name):
+                yield Fact(value, row=(number, row))
+        for number, _, values in self._columns():
+            total = sum((value for _, value in values), Decimal(0))
+            if total > 0 and not self.tables[number].truncated:
+                for row, value in values:
+                    yield Fact(value / total * 100, row=(number, row))
+
+    def sums(self, rows: set[tuple[int, int]]) -> Iterable[Fact]:
+        """Of whole columns, of their first rows, and of the rows in `rows`."""
+        for number, column, values in self._columns():
+            unit, currency = unit_of(column), column.currency
+            if not self.tables[number].truncated:
+                yield Fact(sum((value for _, value in values), Decimal(0)), unit, currency)
+            running = Decimal(0)
+            for _, value in values[:_PREFIX_SUMS]:
+                running += value
+                yield Fact(running, unit, currency)
+            chosen = [value for row, value in values if (number, row) in rows]
+            if len(chosen) > 1:
+                yield Fact(sum(chosen, Decimal(0)), unit, currency)
+
+    def differences(self, rows: set[tuple[int, int]]) -> Iterable[Fact]:
+        """Of two rows of a column: named ones, else neighbours of the top and the ends; and of two cells of a row."""
+        for column, first, second in self._pairs(rows):
+            yield Fact(abs(first - second), unit_of(column), column.currency)
+
+    def ratios(self, rows: set[tuple[int, int]]) -> Iterable[Decimal]:
+        """Of the same pairs, either way round."""
+        for _, first, second in self._pairs(rows):
+            if first and second:
+                yield first / second
+                yield second / first
+
+    def counts(self, sentence: str) -> Iterable[Fact]:
+        """Of rows, of different values in a column, and of rows that share a value which the sentence names."""
+        for table in self.tables:
+            if table.truncated:
+                continue
+            yield Fact(Decimal(len(table.rows)))
+            for place, column in enumerate(table.columns):
+                if column.measure:
+                    continue
+                values = [row[place] for row in table.rows if row[place] is not None]
+                yield Fact(Decimal(len(set(values))))
+                for value in set(values):
+                    if isinstance(value, str) and _mentions(sentence, value):
+                        yield Fact(Decimal(values.count(value)))
+
+    @property
+    def most_rows(self) -> int:
+        """Of the longest table."""
+        return max((len(table.rows) for table in self.tables), default=0)
+
+    def _numeric(self) -> Iterable[tuple[int, int, Column, Decimal]]:
+        for number, table in enumerate(self.tables):
+            for row, cells in enumerate(table.rows):
+                for column, cell in zip(table.columns, cells, strict=False):
+                    if (value := number_of(cell, column)) is not None:
+                        yield number, row, column, value
+
+    def _columns(self) -> Iterable[tuple[int, Column, list[tuple[int, Decimal]]]]:
+        for number, table in enumerate(self.tables):
+            for place, column in enumerate(table.columns):
+                values = [
+                    (row, value)
+                    for row, cells in enumerate(table.rows)
+                    if (value := number_of(cells[place], column)) is not None
+                ]
+                if len(values) > 1:
+                    yield number, column, values
+
+    def _pairs(self, rows: set[tuple[int, int]]) -> Iterable[tuple[Column, Decimal, Decimal]]:
+        for number, column, values in self._columns():
+            chosen = [value for row, value in values if (number, row) in rows]
+            if len(chosen) < 2:
+                ends = dict([*values[:_COMPARED_ROWS], values[-1]])
+                chosen = list(ends.values())
+            for first, second in combinations(chosen[:50], 2):
+                yield column, first, second
+        for table in self.tables:
+            for cells in table.rows[:50]:
+                numbers = [
+                    (column, value)
+                    for column, cell in zip(table.columns, cells, strict=False)
+                    if column.measure and (value := number_of(cell, column)) is not None
+                ]
+                for (column, first), (other, second) in combinations(numbers[:6], 2):
+                    if unit_of(column) == unit_of(other) and column.currency == other.currency:
+                        yield column, first, second
+
+    def _learn(self, number: int, table: Table) -> None:
+        self.currencies |= {column.currency for column in table.columns if column.currency}
+        for row, cells in enumerate(table.rows):
+            for column, cell in zip(table.columns, cells, strict=False):
+                if isinstance(cell, str) and cell:
+                    self._learn_text(number, row, column, cell)
+
+    def _learn_text(self, number: int, row: int, column: Column, cell: str) -> None:
+        names = self._names.setdefault((number, row), [])
+        dates = _ISO_DAY.match(cell) if column.type in ("date", "timestamp", "string") else None
+        if dates is not None:
+            self._learn_date(dates)
+            if 1 <= int(dates[2]) <= 12:
+                names.append(re.compile(rf"\b{MONTH_NAMES[int(dates[2]) - 1]}\b"))
+        if column.type == "string":
+            self.words += f" {cell.casefold()}"
+            if re.fullmatch(r"[A-Z]{3}", cell):
+                self.currencies.add(cell)
+            self.quoted |= {value for figure in read_figures(normalized(cell)) for value in figure.values}
+            if not column.measure and len(cell) >= 2:
+                names.append(re.compile(rf"(?<!\w){re.escape(cell)}(?!\w)", re.IGNORECASE))
+                # People are often called by one of their names.
+                parts = [part for part in re.findall(r"[^\W\d_]{3,}", cell) if part[0].isupper()]
+                names += [re.compile(rf"(?<!\w){re.escape(part)}(?!\w)") for part in parts]
+
+    def _learn_date(self, match: re.Match[str]) -> None:
+        try:
+            if match[3]:
+                day = date(int(match[1]), int(match[2]), int(match[3]))
+                self.days.add(day)
+                # Periods are half-open: their last day is the day before their end.
+                self.eves.add(day - timedelta(days=1) if day > date.min else day)
+            elif 1 <= int(match[2]) <= 12:
+                self.months.add((int(match[1]), int(match[2])))
+        except ValueError:
+            return
+
+    def _quote(self, texts: Iterable[str]) -> None:
+        for raw in texts:
+            text = normalized(raw)
+            self.words += f" {text.casefold()}"
+            self.currencies |= set(re.findall(r"\b[A-Z]{3}\b", text))
+            for match in _ISO_DAY.finditer(text):
+                self._learn_date(match)
+            for figure in read_figures(text, self.locale):
+                self._quote_figure(figure.kind, figure.values, figure.currency)
+                for day in figure.days:
+                    self.years |= {day.year} if day.year else set()
+                    if day.year and day.day:
+                        self.days.add(date(day.year, day.month, day.day))
+                    elif day.year:
+                        self.months.add((day.year, day.month))
+
+    def _quote_figure(self, kind: FigureKind, values: tuple[Decimal, ...], currency: str) -> None:
+        if currency:
+            self.currencies.add(currency)
+        (self.quoted_percent if kind is FigureKind.PERCENT else self.quoted).update(values)
+        self.years |= {int(value) for value in values if 1900 <= value <= 2100 and value == int(value)}
+
+
+def unit_of(column: Column) -> str:
+    """The unit in the singular, so that "days" and "day" are one."""
+    unit = column.unit.lower().rstrip("s")
+    return {"hr": "hour", "h": "hour", "d": "day", "min": "minute"}.get(unit, unit)
+
+
+def _mentions(sentence: str, value: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(value)}", sentence, re.IGNORECASE) is not None

@@ -1,0 +1,217 @@
+"""Which tools a model is offered, and what is known of each.
+
+Where tools come from (`ToolServer`) is an adapter's business.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+import structlog
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+
+from tiermesh_executor.context import CallContext
+from tiermesh_executor.models.request import ToolDefinition
+from tiermesh_executor.tables import Table
+
+ESCALATE = "escalate"
+TIER_1_TOOLS = 12
+_MAX_SCHEMA_CHARACTERS = 32 * 1024
+
+
+class ToolKind(StrEnum):
+    """See tiermesh.tools.v1.ToolKind."""
+
+    ENTITY_LOOKUP = "entity_lookup"
+    BULK = "bulk"
+    SEARCH = "search"
+    PROPOSAL = "proposal"
+    GRAPH = "graph"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document."""
+
+    source: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableResult:
+    """Rows."""
+
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class PassagesResult:
+    """Pieces of documents, best first."""
+
+    passages: Sequence[Passage]
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalResult:
+    """A write that waits for the user's word; `source` is shown to the user untouched."""
+
+    action: str
+    summary: str
+    source: object
+
+
+@dataclass(frozen=True, slots=True)
+class ClarificationResult:
+    """A question back to the user."""
+
+    question: str
+    options: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalResult:
+    """The arguments cannot be served; the model may mend them once."""
+
+    message: str
+    argument: str = ""
+    nearest: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JsonResult:
+    """Any other value, as JSON text."""
+
+    text: str
+
+
+ToolResult = TableResult | PassagesResult | ProposalResult | ClarificationResult | RefusalResult | JsonResult
+
+
+class ToolServerError(Exception):
+    """A tool server could not be reached or failed; `message` is fit for a model."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        """`reason` as the server gave it."""
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+
+
+class ToolServer(Protocol):
+    """One server of tiermesh.tools.v1. The caller's principal travels beside the arguments, by itself."""
+
+    @property
+    def name(self) -> str:
+        """For logs."""
+        ...
+
+    async def list_tools(self, context: CallContext, timeout: float) -> "Sequence[Tool]":
+        """What this caller may use. Raises ToolServerError."""
+        ...
+
+    async def call(self, context: CallContext, name: str, arguments: str, call_id: str, timeout: float) -> ToolResult:
+        """Runs one tool. Raises ToolServerError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One tool; `server` runs it."""
+
+    name: str
+    description: str
+    input_schema: Mapping[str, Any]
+    kind: ToolKind
+    server: ToolServer
+    entity_argument: str = ""
+    intents: frozenset[str] = frozenset()
+    domain: str = ""
+    bulk_alternative: str = ""
+
+    @property
+    def definition(self) -> ToolDefinition:
+        """As a model is told of it."""
+        return ToolDefinition(self.name, self.description, self.input_schema)
+
+
+ESCALATE_DEFINITION = ToolDefinition(
+    ESCALATE,
+    "Hand this question over to a more capable assistant. Use it as soon as you see that the question needs judgement, "
+    "several dependent steps, data that no tool here gives, or a guess.",
+    {
+        "type": "object",
+        "properties": {
+            "reason": {"type": "string", "description": "Why, in one sentence, without personal data."},
+            "findings": {"type": "string", "description": "What you have found so far, if anything."},
+        },
+        "required": ["reason"],
+        "additionalProperties": False,
+    },
+)
+
+
+def offered(tools: Iterable[Tool], *, tier: int, intent: str, bulk_only: bool, speculative: bool) -> list[Tool]:
+    """The tools for one execution, in a stable order: the prompt's cached prefix begins with them."""
+    allowed = [tool for tool in tools if tool.name != ESCALATE and _allowed(tool, bulk_only, speculative)]
+    if tier == 1:
+        allowed = [tool for tool in allowed if tool.kind is not ToolKind.GRAPH and _suits(tool, intent)]
+        named = [tool for tool in allowed if intent in tool.intents]
+        allowed = [*named, *(tool for tool in allowed if tool not in named)][:TIER_1_TOOLS]
+    return sorted(allowed, key=lambda tool: tool.name)
+
+
+def _allowed(tool: Tool, bulk_only: bool, speculative: bool) -> bool:
+    if bulk_only and tool.kind in (ToolKind.ENTITY_LOOKUP, ToolKind.GRAPH):
+        return False
+    return not (speculative and tool.kind is ToolKind.PROPOSAL)
+
+
+def _suits(tool: Tool, intent: str) -> bool:
+    if not tool.intents or not intent or intent in tool.intents:
+        return True
+    return tool.kind is ToolKind.SEARCH and "policy" in intent.split(".")
+
+
+def bulk_tool(tools: Iterable[Tool], *, domain: str, intent: str) -> Tool | None:
+    """The one bulk tool that a high-scope question is put to."""
+    bulk = [tool for tool in tools if tool.kind is ToolKind.BULK]
+    by_domain = [tool for tool in bulk if domain and tool.domain == domain]
+    by_intent = [tool for tool in bulk if intent in tool.intents]
+    both = [tool for tool in by_domain if tool in by_intent]
+    return next(iter([*both, *by_domain, *by_intent]), None)
+
+
+def readable_schema(name: str, text: str) -> Mapping[str, Any] | None:
+    """The arguments' schema, or None for one that cannot be trusted: then the tool is not offered."""
+    log = structlog.get_logger("tiermesh_executor.tools")
+    try:
+        if len(text) > _MAX_SCHEMA_CHARACTERS:
+            raise ValueError("it is larger than 32 KiB")
+        schema = json.loads(text)
+        if not isinstance(schema, dict) or schema.get("type") != "object":
+            raise ValueError("it is not of type object")
+        # A remote reference would be fetched by the validator.
+        if any(not reference.startswith("#") for reference in _references(schema)):
+            raise ValueError("it refers outside of itself")
+        Draft202012Validator.check_schema(schema)
+    except (ValueError, RecursionError, SchemaError) as error:
+        reason = "it is no JSON Schema" if isinstance(error, SchemaError) else str(error)
+        log.warning("tool_left_out", tool=name, reason=f"its input schema cannot be used: {reason}")
+        return None
+    return schema
+
+
+def _references(value: object) -> Iterable[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key in ("$ref", "$dynamicRef") and isinstance(item, str):
+                yield item
+            yield from _references(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _references(item)
