@@ -94,11 +94,11 @@ async def _status(channel: grpc.aio.Channel, service: str = "") -> Any:
     return (await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5, wait_for_ready=True)).status
 
 
-def _call(channel: grpc.aio.Channel, kind: str, method: str) -> Any:
+def _call(channel: grpc.aio.Channel, kind: str, method: str, metadata: Any = ()) -> Any:
     start = getattr(channel, kind)(
         f"/{SERVICE}/{method}", context_pb2.RequestContext.SerializeToString, answer_pb2.TextChunk.FromString
     )
-    return start(VALID, timeout=15)
+    return start(VALID, timeout=15, metadata=metadata)
 
 
 async def test_health_tells_the_truth_over_the_whole_life(parts: Any) -> None:
@@ -274,3 +274,27 @@ async def test_a_dead_worker_ends_all_with_1(spawn: Spawn) -> None:
     os.kill(victim, signal.SIGKILL)
     assert await process.end() == 1
     assert f'"pid": {victim}' in process.text
+
+
+async def test_every_log_line_carries_service_request_and_trace(spawn: Spawn) -> None:
+    process = await spawn()
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    async with grpc.aio.insecure_channel(await process.address()) as channel:
+        await _call(
+            channel,
+            "unary_unary",
+            "whoami",
+            metadata=(("traceparent", f"00-{trace}-b7ad6b7169203331-01"), ("tiermesh-request-id", "q-9")),
+        )
+    for words in ('"asked"', '"also asked"'):
+        line = json.loads(await process.line_with(words))
+        assert (line["service"], line["request_id"], line["trace_id"]) == ("toy", "q-9", trace)
+        assert line["span_id"] != "b7ad6b7169203331"
+        assert {"timestamp", "level"} <= line.keys()
+
+
+async def test_logs_for_people_have_the_same_words(spawn: Spawn) -> None:
+    process = await spawn(TIERMESH_TOY_LOG_FORMAT="console")
+    assert "address" in await process.line_with("serving")
+    process.child.terminate()
+    assert await process.end() == 0

@@ -1,6 +1,7 @@
 """A toy service as a process of its own; `TOY_FAIL` makes its start-up fail, `TOY_SLOW` holds it up."""
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -8,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+import structlog
 from pydantic_settings import SettingsConfigDict
 from tiermesh.common.v1 import answer_pb2, context_pb2
 from tiermesh_runtime import server
@@ -21,6 +23,8 @@ class ToySettings(ServiceSettings):
 
 
 async def whoami(_request: Any, _context: Any) -> Any:
+    structlog.get_logger().info("asked")
+    logging.getLogger("someone.else").warning("also %s", "asked")
     return answer_pb2.TextChunk(text=str(os.getpid()))
 
 

@@ -200,7 +200,10 @@ def _layers(settings: ServiceSettings, parts: ServiceParts) -> Sequence[intercep
     ]
     if parts.audience is not None:
         layers.append(interceptors.Authentication(_verifier(settings, parts.audience)))
-    layers.append(interceptors.Validation())
+    validation = interceptors.Validation()
+    for each in parts.registrations:
+        validation.warm(each.full_name)
+    layers.append(validation)
     return layers
 
 

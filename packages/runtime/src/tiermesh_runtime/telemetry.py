@@ -133,12 +133,14 @@ def configure_logs(service: str, level: str = "INFO", style: Literal["json", "co
     number = logging.getLevelNamesMapping()[level]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level if style == "console" else structlog.processors.add_log_level,
+        structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _Stamp(service),
-        structlog.processors.format_exc_info,
     ]
-    renderer: Any = structlog.processors.JSONRenderer() if style == "json" else structlog.dev.ConsoleRenderer()
+    renderer: Any = structlog.dev.ConsoleRenderer()
+    if style == "json":
+        shared.append(structlog.processors.format_exc_info)  # the traceback alone: local variables may be personal
+        renderer = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
