@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -51,15 +51,13 @@ GatewayOption = Annotated[str | None, typer.Option(help="host:port; the running 
 def up(
     state: StateOption = None,
     sample: Annotated[bool, typer.Option("--sample", help="Ask one question per route when up.")] = False,
-    employees: Annotated[
-        int, typer.Option(min=10, max=100_000, help="Size of the company, if none is seeded yet.")
-    ] = 500,
+    any_ports: Annotated[bool, typer.Option("--any-ports", help="Take whatever ports are free.")] = False,
 ) -> None:
     """Start every service, watch them, end them all with one Ctrl-C."""
     home, console = _home(state), Console()
     _fail_when_up(home)
-    prepare(home, employees=employees)
-    _run(_stay_up(home, console, sample))
+    prepare(home)
+    _run(_stay_up(home, console, free_ports() if any_ports else DEFAULT_PORTS, sample=sample))
 
 
 @app.command()
@@ -139,10 +137,10 @@ def main() -> None:
         _say_failed(str(failed), 1)
 
 
-async def _stay_up(home: Home, console: Console, sample: bool) -> int:
+async def _stay_up(home: Home, console: Console, ports: Mapping[str, int], *, sample: bool) -> int:
     stopped = _stop_event()
-    async with suite(home, DEFAULT_PORTS, console) as supervisor:
-        console.print(Text("up: gateway on 127.0.0.1:50050", style="bold green"))
+    async with suite(home, ports, console) as supervisor:
+        console.print(Text(f"up: gateway on 127.0.0.1:{ports['gateway']}", style="bold green"))
         if sample:
             await _samples(home, console)
         console.print(

@@ -19,6 +19,8 @@ from tiermesh_cli.running import RunningSuite
 from tiermesh_cli.stack import build_stack
 from tiermesh_cli.supervisor import Supervisor
 
+DEFAULT_EMPLOYEES = 500
+DEFAULT_YEARS = 3
 SIMULATOR_NOTICE = "No ANTHROPIC_API_KEY: answers come from the simulator, which is no model (it follows rules)."
 
 
@@ -26,13 +28,14 @@ class PreparationFailedError(Exception):
     """Seeding or training ended with an error; its own output says why."""
 
 
-def prepare(home: Home, employees: int = 500, years: int = 3) -> None:
+def prepare(home: Home) -> None:
     """Make what a first start needs and is not there: folders, keys, the classifier's model, the company's data."""
     home.prepare()
     ensure_keys(home.keys)
     if not (home.classifier_model / "manifest.json").exists():
         run_module("tiermesh_classifier.train", "--pack", str(home.pack), "--out", str(home.classifier_model))
-    seed(home, employees=employees, years=years)
+    if not (home.data / "hr.duckdb").exists():
+        seed(home, employees=DEFAULT_EMPLOYEES, years=DEFAULT_YEARS)
 
 
 def seed(home: Home, *, employees: int, years: int, force: bool = False, as_of: str | None = None) -> None:

@@ -1,0 +1,68 @@
+"""One question is one trace, with the right parent for every span across processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SERVICES = {"gateway", "classifier", "executor", "aggregator", "suggester"}
+
+
+def test_one_question_is_one_trace_over_all_services_with_right_parents(suite: Any, collector: Any) -> None:
+    events = suite.ask("Who applied for the most leave this year?")
+    trace_id = events[0]["trace_id"]
+    assert len(trace_id) == 32
+
+    def complete(spans: Any) -> bool:
+        services = {service for service, _ in spans}
+        return services >= SERVICES and any(
+            span.name.endswith("/Ask") and service == "gateway" for service, span in spans
+        )
+
+    collector.wait_for(trace_id, complete)
+    spans = collector.trace(trace_id)
+    by_id = {span.span_id: (service, span) for service, span in spans}
+    orphans = [
+        (service, span.name) for service, span in spans if span.parent_span_id and span.parent_span_id not in by_id
+    ]
+    assert orphans == []
+    servers = {
+        (service, span.name.rpartition("/")[2]): span for service, span in spans if span.kind == span.SPAN_KIND_SERVER
+    }
+    roots = [(service, span.name) for service, span in spans if not span.parent_span_id]
+    assert roots == [("gateway", "tiermesh.gateway.v1.GatewayService/Ask")]
+    for callee, caller in {
+        ("classifier", "Classify"): "gateway",
+        ("executor", "Execute"): "gateway",
+        ("suggester", "Suggest"): "gateway",
+        ("executor", "Generate"): "suggester",
+        ("classifier", "ClassifyBatch"): "suggester",
+        ("aggregator", "Aggregate"): "executor",
+    }.items():
+        span = servers[callee]
+        parent_service, parent = by_id[span.parent_span_id]
+        assert parent_service == caller, f"{callee} hangs under {parent_service}"
+        assert parent.kind == parent.SPAN_KIND_CLIENT
+        assert parent.name == span.name
+
+
+def test_the_trace_holds_the_decision_the_model_call_and_the_statement_but_no_words_of_the_question(
+    suite: Any, collector: Any
+) -> None:
+    events = suite.ask("Who applied for the most leave this year?", "--as", "department_head")
+    trace_id = events[0]["trace_id"]
+    collector.wait_for(trace_id, lambda spans: {service for service, _ in spans} >= SERVICES)
+    spans = collector.trace(trace_id)
+    attributes = [(attribute.key, attribute.value.string_value) for _, span in spans for attribute in span.attributes]
+    keys = {key for key, _ in attributes}
+    assert any(key.startswith("gen_ai.") for key in keys)
+    assert any(key.startswith("db.") for key in keys)
+    assert ("tiermesh.route", "aggregate") in attributes
+    assert not [value for _, value in attributes if "applied for the most" in value]
+
+
+def test_logs_carry_the_trace_and_no_question(suite: Any) -> None:
+    events = suite.ask("How many leave days do I have left?")
+    trace_id = events[0]["trace_id"]
+    logs = {name: suite.log(name) for name in ("gateway", "classifier", "aggregator", "executor-tier1")}
+    assert trace_id in logs["gateway"]
+    assert not [name for name, text in logs.items() if "leave days do I have" in text]
