@@ -54,7 +54,7 @@ async def _serve(settings: SimulatorSettings, port_file: Path | None) -> int:
         url = base_url(runner)
         print(f"simulator (no model) on {url}", flush=True)
         if port_file is not None:
-            port_file.write_text(url.rpartition(":")[2])
+            await asyncio.to_thread(port_file.write_text, url.rpartition(":")[2])
         await ended.wait()
     finally:
         await runner.cleanup()

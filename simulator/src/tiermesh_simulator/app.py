@@ -17,7 +17,7 @@ from tiermesh_simulator.cache import PromptCache
 from tiermesh_simulator.faults import Faults
 from tiermesh_simulator.journal import Journal
 from tiermesh_simulator.messages import MessagesApi
-from tiermesh_simulator.problems import ApiProblem, error_body, invalid
+from tiermesh_simulator.problems import ApiError, error_body, invalid
 from tiermesh_simulator.rules.engine import RuleEngine
 from tiermesh_simulator.settings import SimulatorSettings
 
@@ -115,10 +115,10 @@ async def _outermost(request: web.Request, handler: _Handler) -> web.StreamRespo
     request["request_id"] = new_id("req_")
     try:
         return await handler(request)
-    except ApiProblem as problem:
+    except ApiError as problem:
         return web.json_response(problem.body(request["request_id"]), status=problem.status, headers=problem.headers)
     except web.HTTPRequestEntityTooLarge:
-        too_large = ApiProblem(413)
+        too_large = ApiError(413)
         return web.json_response(too_large.body(request["request_id"]), status=413)
     except web.HTTPException as error:
         kind = "not_found_error" if error.status == 404 else "invalid_request_error"
@@ -136,8 +136,6 @@ async def _health(request: web.Request) -> web.Response:
     return web.json_response({"status": "ok", "simulator": "no-model"})
 
 
-
-
 def build_app(settings: SimulatorSettings) -> web.Application:
     """Build the application."""
     numbers = itertools.count(1)
@@ -147,7 +145,14 @@ def build_app(settings: SimulatorSettings) -> web.Application:
 
     clock, faults, journal = Clock(), Faults(), Journal(settings.journal_size)
     cache = PromptCache(clock)
-    api = MessagesApi(settings, RuleEngine(escalate=settings.escalate), cache, faults, journal, new_id)
+    api = MessagesApi(
+        settings=settings,
+        engine=RuleEngine(escalate=settings.escalate),
+        cache=cache,
+        faults=faults,
+        journal=journal,
+        new_id=new_id,
+    )
     admin = Admin(cache, faults, journal, clock)
     app = web.Application(middlewares=[_outermost], client_max_size=MAX_BODY)
     app[NEW_ID] = new_id

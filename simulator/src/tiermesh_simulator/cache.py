@@ -34,7 +34,7 @@ class Segment:
 
 
 def segments_of(request: MessagesRequest) -> list[Segment]:
-    """Cut a prompt into segments. ApiProblem (400) for wrong breakpoints."""
+    """Cut a prompt into segments. ApiError (400) for wrong breakpoints."""
     running = hashlib.sha256()
     total = 0
     segments: list[Segment] = []

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tiermesh_simulator.models import ModelTraits
-from tiermesh_simulator.problems import ApiProblem, invalid
+from tiermesh_simulator.problems import ApiError, invalid
 from tiermesh_simulator.request import MessagesRequest
 
 PREFILL_MESSAGE: Final = (
@@ -20,13 +20,13 @@ _UNSUPPORTED: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
-def too_long(tokens: int, window: int) -> ApiProblem:
+def too_long(tokens: int, window: int) -> ApiError:
     """Return the problem of a prompt that does not fit."""
     return invalid(f"prompt is too long: {tokens} tokens > {window} maximum")
 
 
 def check_for_model(request: MessagesRequest, traits: ModelTraits, prompt_tokens: int, *, strict: bool) -> None:
-    """Refuse what the named model refuses. ApiProblem (400) says what is wrong."""
+    """Refuse what the named model refuses. ApiError (400) says what is wrong."""
     if prompt_tokens > traits.window:
         raise too_long(prompt_tokens, traits.window)
     if request.max_tokens > traits.max_output:

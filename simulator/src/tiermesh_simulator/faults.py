@@ -10,25 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tiermesh_simulator.problems import invalid
+from tiermesh_simulator.wordlist import word_set
 
 # Before any header: an error status, a reset, silence, or a 400 of the API.
 BEFORE: Final = frozenset({"status", "reset", "hang", "prompt_too_long", "prefill"})
 # In the stream (or, without one, the nearest equal).
-DURING: Final = frozenset(
-    {
-        "slow_first_token",
-        "slow",
-        "cut",
-        "reset_mid",
-        "stall",
-        "malformed",
-        "invalid_utf8",
-        "no_stop",
-        "error_event",
-        "wrong_order",
-        "duplicate_start",
-        "refusal",
-    }
+DURING: Final = word_set(
+    "slow_first_token slow cut reset_mid stall malformed invalid_utf8 no_stop error_event wrong_order "
+    "duplicate_start refusal"
 )
 # In the answer itself.
 CONTENT: Final = frozenset({"wrong_figure", "empty", "cannot"})
@@ -53,7 +42,7 @@ class Fault:
 
 
 def parse_fault(spec: str) -> Fault:
-    """Read a spec. ApiProblem (400) names what is not understood."""
+    """Read a spec. ApiError (400) names what is not understood."""
     head, *rest = [piece.strip() for piece in spec.split(";") if piece.strip()] or [""]
     values: dict[str, Any] = {}
     if head.isdigit():

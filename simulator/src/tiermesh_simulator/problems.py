@@ -33,7 +33,7 @@ _MESSAGES: Final[Mapping[int, str]] = {
 }
 
 
-class ApiProblem(Exception):
+class ApiError(Exception):
     """A request that the API answers with an error."""
 
     def __init__(self, status: int, message: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
@@ -47,9 +47,9 @@ class ApiProblem(Exception):
         return error_body(error_type(self.status), self.message, request_id)
 
 
-def invalid(message: str) -> ApiProblem:
+def invalid(message: str) -> ApiError:
     """Return a 400 with this message."""
-    return ApiProblem(400, message)
+    return ApiError(400, message)
 
 
 def error_type(status: int) -> str:

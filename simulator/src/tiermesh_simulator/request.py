@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tiermesh_simulator.problems import invalid
+from tiermesh_simulator.wordlist import word_set
 
-_FIELDS: Final = frozenset(
-    ["model", "messages", "max_tokens", "system", "tools", "tool_choice", "stream", "stop_sequences", "temperature", "top_p", "top_k", "metadata", "thinking", "output_config", "cache_control", "container", "diagnostics", "inference_geo", "service_tier", "speed", "user_profile_id", "context_management", "mcp_servers", "betas"]
+_FIELDS: Final = word_set(
+    "model messages max_tokens system tools tool_choice stream stop_sequences temperature top_p top_k metadata "
+    "thinking output_config cache_control container diagnostics inference_geo service_tier speed "
+    "user_profile_id context_management mcp_servers betas"
 )
 _TOOL_NAME: Final = re.compile(r"^[a-zA-Z0-9_-]{1,128}$")
 _CHOICES: Final = frozenset({"auto", "any", "tool", "none"})
@@ -58,7 +61,7 @@ class MessagesRequest:
 
 
 def read_request(raw: bytes, *, counting: bool = False) -> MessagesRequest:
-    """Parse and check a body; `counting` does without `max_tokens`. ApiProblem (400) says what is wrong."""
+    """Parse and check a body; `counting` does without `max_tokens`. ApiError (400) says what is wrong."""
     body = _json_object(raw)
     for name in body:
         if name not in _FIELDS:

@@ -23,7 +23,7 @@ from tiermesh_simulator.settings import Timing
 _ERROR_MESSAGES: Final = {"overloaded_error": "Overloaded", "api_error": "Internal server error"}
 
 
-class Ended(Exception):
+class StreamEndedError(Exception):
     """A fault ended the stream here."""
 
 
@@ -59,7 +59,7 @@ class EventStream:
         model: str,
         timing: Timing,
         ping_seconds: float,
-        fault: Fault | None,
+        fault: Fault,
         on_first: Callable[[], None],
     ) -> None:
         self._request = request
@@ -73,23 +73,23 @@ class EventStream:
         self._deltas = 0
 
     async def write(self, reply: Reply, usage: Usage, request_id: str) -> None:
-        """Write the whole answer. Ended when a fault cut it."""
-        start = message_body(self._message_id, self._model, (), None, None, usage, output_tokens=1)
+        """Write the whole answer. StreamEndedError when a fault cut it."""
+        start = message_body(self._message_id, self._model, usage, None)
         await self._send("message_start", {"message": start})
-        if self._kind == "duplicate_start":
+        if self._fault.kind == "duplicate_start":
             await self._send("message_start", {"message": start})
         first = self._timing.first_token_ms / 1000
-        if self._fault is not None and self._fault.kind == "slow_first_token":
+        if self._fault.kind == "slow_first_token":
             first += self._fault.seconds if self._fault.seconds is not None else 5.0
-        if self._kind == "wrong_order":
+        if self._fault.kind == "wrong_order":
             await self._send("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "…"}})
         pinged = await self._wait_for_first(first)
         for index, part in enumerate(reply.parts):
             await self._write_part(index, part, request_id, ping=not pinged and index == 0)
-        if self._kind in ("cut", "reset_mid", "stall", "malformed", "invalid_utf8", "error_event"):
+        if self._fault.kind in ("cut", "reset_mid", "stall", "malformed", "invalid_utf8", "error_event"):
             await self._act(request_id)  # the answer was shorter than `after`: the fault comes at its end
-        if self._kind == "no_stop":
-            raise Ended
+        if self._fault.kind == "no_stop":
+            raise StreamEndedError
         await self._send(
             "message_delta",
             {
@@ -106,10 +106,6 @@ class EventStream:
             },
         )
         await self._send("message_stop", {})
-
-    @property
-    def _kind(self) -> str:
-        return self._fault.kind if self._fault is not None else ""
 
     async def _wait_for_first(self, seconds: float) -> bool:
         """Wait for the first token, with pings meanwhile as the real API sends them."""
@@ -140,7 +136,7 @@ class EventStream:
             else:
                 delta = {"type": "input_json_delta", "partial_json": chunk}
             pause = self._timing.chunk_ms / 1000
-            if self._fault is not None and self._kind == "slow":
+            if self._fault.kind == "slow":
                 pause = self._fault.seconds if self._fault.seconds is not None else 0.2
             if self._deltas and pause:
                 await asyncio.sleep(pause)
@@ -151,31 +147,29 @@ class EventStream:
         await self._send("content_block_stop", {"index": index})
 
     async def _act_if_due(self, request_id: str) -> None:
-        if self._fault is not None and self._deltas == self._fault.after:
+        if self._deltas == self._fault.after:
             await self._act(request_id)
 
     async def _act(self, request_id: str) -> None:
-        """Act out the fault whose moment has come. Ended when nothing follows it."""
+        """Act out the fault whose moment has come. StreamEndedError when nothing follows it."""
         fault = self._fault
-        if fault is None:
-            return
         if fault.kind in ("cut", "reset_mid"):
             await asyncio.sleep(0)
             abort_connection(self._request, reset=fault.kind == "reset_mid")
-            raise Ended
+            raise StreamEndedError
         if fault.kind == "stall":
-            self._fault = None
+            self._fault = Fault("")
             await stay_silent(fault.seconds)
         elif fault.kind == "malformed":
             await self._response.write(b'event: content_block_delta\ndata: {"type":"content_block_delta","ind\n\n')
-            raise Ended
+            raise StreamEndedError
         elif fault.kind == "invalid_utf8":
             await self._response.write(b"event: content_block_delta\ndata: \xff\xfe\xc3(\n\n")
-            raise Ended
+            raise StreamEndedError
         elif fault.kind == "error_event":
             body = error_body(fault.type, _ERROR_MESSAGES.get(fault.type, "Internal server error"), request_id)
             await self._response.write(sse("error", body))
-            raise Ended
+            raise StreamEndedError
 
     async def _send(self, event: str, data: Mapping[str, Any]) -> None:
         await self._response.write(sse(event, {"type": event, **data}))
@@ -205,30 +199,16 @@ def stop_details(reply: Reply) -> dict[str, Any] | None:
     return {"type": "refusal", "category": None, "explanation": "Refused on request of the simulator's fault."}
 
 
-def message_body(
-    message_id: str,
-    model: str,
-    parts: tuple[Part, ...],
-    reply: Reply | None,
-    stop_sequence: str | None,
-    usage: Usage,
-    *,
-    output_tokens: int,
-) -> dict[str, Any]:
-    """Return a `message` object."""
+def message_body(message_id: str, model: str, usage: Usage, reply: Reply | None) -> dict[str, Any]:
+    """Return a `message` object; without a reply, as it stands at the start of a stream."""
     content: list[dict[str, Any]] = []
-    for part in parts:
+    for part in reply.parts if reply is not None else ():
         if isinstance(part, TextPart):
             content.append({"type": "text", "text": part.text, "citations": None})
         else:
-            content.append(
-                {
-                    "type": "tool_use",
-                    "id": part.id,
-                    "name": part.name,
-                    "input": dict(part.arguments) if part.cut is None else {},
-                }
-            )
+            # What is cut is no JSON any more; the real API leaves such an input empty.
+            arguments = dict(part.arguments) if part.cut is None else {}
+            content.append({"type": "tool_use", "id": part.id, "name": part.name, "input": arguments})
     return {
         "id": message_id,
         "type": "message",
@@ -236,7 +216,7 @@ def message_body(
         "model": model,
         "content": content,
         "stop_reason": reply.stop_reason if reply is not None else None,
-        "stop_sequence": stop_sequence,
+        "stop_sequence": reply.stop_sequence if reply is not None else None,
         "stop_details": stop_details(reply) if reply is not None else None,
-        "usage": {**usage.body(), "output_tokens": output_tokens},
+        "usage": {**usage.body(), "output_tokens": reply.output_tokens if reply is not None else 1},
     }

@@ -12,19 +12,18 @@ from tiermesh_simulator.rules.dates import Period, find_period
 from tiermesh_simulator.rules.dialogue import Dialogue
 from tiermesh_simulator.rules.entities import amount_in, groups_in, limit_in, people_in
 from tiermesh_simulator.rules.lexicon import best_likeness, overlap, words
+from tiermesh_simulator.wordlist import word_set
 
 MISSING: Final = object()
 
-_PERSON: Final = frozenset({"employee", "person", "who", "user", "people", "colleague", "manager", "subject", "name"})
+_PERSON: Final = word_set("employee person who user people colleague manager subject name")
 _GROUP: Final = frozenset({"department", "team", "division", "unit"})
 _PLACE: Final = frozenset({"location", "city", "office", "site", "country"})
 _FROM: Final = frozenset({"from", "start", "since", "after", "begin", "starting"})
 _TO: Final = frozenset({"to", "end", "until", "before", "through", "ending"})
 _DAY: Final = frozenset({"date", "day", "on", "when"})
-_QUERY: Final = frozenset({"query", "question", "text", "q", "search", "topic", "term", "keyword", "document"})
-_REASON: Final = frozenset(
-    {"reason", "why", "rationale", "explanation", "note", "comment", "message", "purpose", "detail"}
-)
+_QUERY: Final = word_set("query question text q search topic term keyword document")
+_REASON: Final = word_set("reason why rationale explanation note comment message purpose detail")
 _LIMIT: Final = frozenset({"limit", "top", "n", "max", "first", "size"})
 _BY: Final = frozenset({"by", "group", "dimension"})
 _ASCENDING: Final = re.compile(
@@ -137,7 +136,7 @@ def _value(key: str, schema: Mapping[str, Any], clues: Clues, *, required: bool)
     return value
 
 
-def _fallback(key: str, kind: object, schema: Mapping[str, Any], clues: Clues) -> object:
+def _fallback(key: str, kind: object, schema: Mapping[str, Any], clues: Clues) -> object:  # noqa: PLR0911 - a list of cases
     own = set(words(key))
     if schema.get("enum"):
         return schema["enum"][0]
@@ -273,7 +272,7 @@ def _number(key: str, schema: Mapping[str, Any], clues: Clues) -> object:
     return int(value) if schema.get("type") == "integer" or float(value).is_integer() else value
 
 
-def _text(key: str, schema: Mapping[str, Any], clues: Clues) -> object:
+def _text(key: str, schema: Mapping[str, Any], clues: Clues) -> object:  # noqa: PLR0911 - a list of cases
     own = set(words(key))
     form = str(schema.get("format", ""))
     described = str(schema.get("description", "")).lower()

@@ -10,14 +10,15 @@ from typing import Any, Final
 
 from tiermesh_simulator.rules.entities import people_in
 from tiermesh_simulator.rules.lexicon import best_likeness, content_words, words
+from tiermesh_simulator.wordlist import word_set
 
 ESCALATE: Final = "escalate"
 # Below this no tool fits.
 LEAST: Final = 1.6
 
 _MANY: Final = re.compile(
-    r"\b(most|least|fewest|top|bottom|highest|lowest|how many|how much|total|sum|average|mean|per|each|compare|versus|vs"
-    r"|trend|rank|team|teams|department|departments|everyone|everybody|all|company|reports|who|which employees|by)\b",
+    r"\b(most|least|fewest|top|bottom|highest|lowest|how many|how much|total|sum|average|mean|per|each|compare"
+    r"|versus|vs|trend|rank|team|teams|department|departments|everyone|everybody|all|company|reports|who|which employees|by)\b",
     re.IGNORECASE,
 )
 _OWN: Final = re.compile(r"\b(my|i|me|mine|am i|do i|i'm|i've)\b", re.IGNORECASE)
@@ -31,15 +32,16 @@ _WRITE: Final = re.compile(
     re.IGNORECASE,
 )
 _RULES: Final = re.compile(
-    r"\b(policy|policies|rules?|allowed|handbook|entitled|how do i|can i|may i|guideline|limits?|claimed?|carry over)\b",
+    r"\b(policy|policies|rules?|allowed|handbook|entitled|how do i|can i|may i|guideline|limits?"
+    r"|claimed?|carry over)\b",
     re.IGNORECASE,
 )
 _ENTITY_WORDS: Final = frozenset({"employee", "person", "who", "user", "claim", "id", "colleague"})
-_BULK_WORDS: Final = frozenset({"aggregate", "bulk", "list", "rank", "team", "summary", "group", "statistic", "stat"})
+_BULK_WORDS: Final = word_set("aggregate bulk list rank team summary group statistic stat")
 _SEARCH_WORDS: Final = frozenset({"search", "handbook", "policy", "document", "passage", "doc"})
-_WRITE_WORDS: Final = frozenset(
-    {"propose", "proposal", "apply", "book", "cancel", "submit", "approve", "reject", "create", "update", "prepare",
-     "request", "raise", "correct", "withdraw", "regularize"}
+_WRITE_WORDS: Final = word_set(
+    "propose proposal apply book cancel submit approve reject create update prepare request raise correct "
+    "withdraw regularize"
 )  # fmt: skip
 _WHAT_IF_WORDS: Final = frozenset({"simulate", "whatif", "projection", "project", "forecast", "hypothetical"})
 

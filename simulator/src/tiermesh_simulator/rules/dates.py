@@ -16,7 +16,9 @@ _MONTH_WORDS: Final = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _WEEKDAYS: Final = [name.lower() for name in calendar.day_name]
 _NUMBERS: Final = {
     word: number
-    for number, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"])
+    for number, word in enumerate(
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+    )
 }
 _TODAY: Final = re.compile(
     r"(?:today(?: is|'s date is|:)?|current date(?: is|:)?|date:)\s*(\d{4}-\d{2}-\d{2})", re.IGNORECASE
@@ -142,7 +144,8 @@ def _named(text: str, today: date) -> Period | None:
 
 
 def _month_named(text: str, today: date) -> Period | None:
-    match = re.search(rf"\b(?:(\d{{1,2}})(?:st|nd|rd|th)?\s+)?({_MONTH_WORDS})\b(?:\s+(\d{{1,2}})(?!\d))?(?:,?\s+(\d{{4}}))?",
+    match = re.search(rf"\b(?:(\d{{1,2}})(?:st|nd|rd|th)?\s+)?({_MONTH_WORDS})\b"
+        r"(?:\s+(\d{1,2})(?!\d))?(?:,?\s+(\d{4}))?",
                       text, re.IGNORECASE)  # fmt: skip
     if match is None or (match.group(2) == "may" and not (match.group(1) or match.group(4))):
         return None

@@ -14,7 +14,8 @@ from tiermesh_simulator.rules.dates import today_in
 from tiermesh_simulator.rules.lexicon import content_words
 
 _FOLLOW_UP: Final = re.compile(
-    r"^\s*(?:and\b|but\b|what about|how about|same (?:for|thing)|no,|only\b|just\b|now\b|then\b|also\b|by \w+\W*$|what if)",
+    r"^\s*(?:and\b|but\b|what about|how about|same (?:for|thing)|no,"
+    r"|only\b|just\b|now\b|then\b|also\b|by \w+\W*$|what if)",
     re.IGNORECASE,
 )
 _TAGGED: Final = re.compile(r"<(?:user_)?question>\s*(.*?)\s*</(?:user_)?question>", re.IGNORECASE | re.DOTALL)

@@ -19,6 +19,7 @@ from tiermesh_simulator.rules.dialogue import Dialogue, read_dialogue
 from tiermesh_simulator.rules.entities import people_in
 from tiermesh_simulator.rules.lexicon import words
 from tiermesh_simulator.rules.results import Refusal, Result, Table, read_result, read_value
+from tiermesh_simulator.rules.structured import StructuredWriter
 from tiermesh_simulator.rules.wording import word_results
 
 # A real model stops planning at some point, too.
@@ -54,9 +55,13 @@ class RuleEngine:
             if request.tool_choice.get("disable_parallel_tool_use"):
                 calls = calls[:1]
             return _tool_reply(request, calls)
-        return Reply((TextPart(_continued(self._words(dialogue), dialogue.prefill)),))
+        text = self._words(dialogue)
+        if request.schema is not None:
+            value = StructuredWriter(request.schema, dialogue, text).write()
+            return Reply((TextPart(json.dumps(value, ensure_ascii=False)),))
+        return Reply((TextPart(_continued(text, dialogue.prefill)),))
 
-    def _calls(
+    def _calls(  # noqa: PLR0911 - a list of cases
         self,
         request: MessagesRequest,
         dialogue: Dialogue,

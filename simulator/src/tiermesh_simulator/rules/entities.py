@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from tiermesh_simulator.rules.dates import number_of
+from tiermesh_simulator.wordlist import word_set
 
 _QUOTED: Final = re.compile(r"[\"“‘']([^\"”’']{2,60})[\"”’'](?!\w)")
 _ID: Final = re.compile(r"\b[A-Z]{1,4}-?\d{2,10}\b")
@@ -26,12 +27,17 @@ _AMOUNT: Final = re.compile(
     r"(day|hour|week|month|euro|eur|dollar|usd|minute)s?\b",
     re.IGNORECASE,
 )
-_NO_NAME: Final = frozenset(
-    ["who", "what", "which", "when", "where", "why", "how", "is", "are", "was", "were", "do", "does", "did", "has", "have", "had", "can", "could", "will", "would", "should", "may", "might", "must", "the", "a", "an", "i", "me", "my", "we", "our", "you", "your", "he", "she", "they", "show", "tell", "give", "list", "find", "compare", "book", "apply", "cancel", "submit", "approve", "reject", "draft", "write", "create", "update", "change", "correct", "explain", "plan", "please", "thanks", "thank", "hello", "hi", "hey", "good", "and", "or", "but", "if", "in", "on", "at", "for", "from", "by", "with", "of", "to", "not", "no", "yes", "number", "average", "total", "count", "sum", "any", "all", "every", "each", "top", "only", "same", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "march", "april", "june", "july", "august", "september", "october", "november", "december", "today", "yesterday", "tomorrow", "this", "last", "next", "leave", "sick", "annual", "q1", "q2", "q3", "q4", "let", "also", "then", "now", "there", "it", "its", "that", "these", "those", "am", "file", "request", "raise", "question", "team", "department", "remote", "payslip", "policy"]
+_NO_NAME: Final = word_set(
+    "who what which when where why how is are was were do does did has have had can could will would should "
+    "may might must the a an i me my we our you your he she they show tell give list find compare book apply "
+    "cancel submit approve reject draft write create update change correct explain plan please thanks thank "
+    "hello hi hey good and or but if in on at for from by with of to not no yes number average total count sum "
+    "any all every each top only same monday tuesday wednesday thursday friday saturday sunday january "
+    "february march april june july august september october november december today yesterday tomorrow this "
+    "last next leave sick annual q1 q2 q3 q4 let also then now there it its that these those am file request "
+    "raise question team department remote payslip policy"
 )
-_NO_GROUP: Final = frozenset(
-    ["my", "our", "the", "your", "this", "that", "each", "every", "which", "what", "per", "by", "same", "whole", "a", "any", "all", "his", "her", "their"]
-)
+_NO_GROUP: Final = word_set("my our the your this that each every which what per by same whole a any all his her their")
 
 
 def groups_in(text: str) -> list[str]:

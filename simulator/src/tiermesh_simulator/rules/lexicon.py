@@ -6,11 +6,18 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from tiermesh_simulator.wordlist import word_set
+
 _WORD: Final = re.compile(r"[A-Za-z]+(?:'[a-z]+)?|\d+")
 _CAMEL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
-STOP: Final = frozenset(
-    ["a", "an", "the", "of", "to", "in", "on", "at", "for", "from", "by", "with", "and", "or", "but", "is", "are", "was", "were", "be", "been", "am", "do", "does", "did", "has", "have", "had", "can", "could", "will", "would", "shall", "should", "may", "might", "must", "i", "me", "my", "mine", "we", "us", "our", "you", "your", "he", "she", "it", "its", "they", "them", "their", "this", "that", "these", "those", "there", "here", "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "if", "then", "than", "as", "so", "not", "no", "yes", "please", "tell", "show", "give", "get", "find", "let", "s", "t", "m", "re", "ve", "d", "ll", "any", "some", "all", "about", "into", "over", "up", "out", "just", "also", "much", "many", "more", "most", "least", "tool", "returns", "return", "use", "used", "using", "answer", "question", "data", "value", "values", "name", "one"]
+STOP: Final = word_set(
+    "a an the of to in on at for from by with and or but is are was were be been am do does did has have had "
+    "can could will would shall should may might must i me my mine we us our you your he she it its they them "
+    "their this that these those there here what which who whom whose when where why how if then than as so "
+    "not no yes please tell show give get find let s t m re ve d ll any some all about into over up out just "
+    "also much many more most least tool returns return use used using answer question data value values name "
+    "one"
 )
 _IRREGULAR: Final[Mapping[str, str]] = {
     "took": "take", "taken": "take", "taking": "take", "spent": "spend", "paid": "pay", "people": "person",

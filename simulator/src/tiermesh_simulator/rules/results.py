@@ -97,7 +97,7 @@ def read_result(text: str, *, failed: bool = False) -> Result:
     return Other(text.strip())
 
 
-def read_value(value: object) -> Result | None:
+def read_value(value: object) -> Result | None:  # noqa: PLR0911 - a list of cases
     """Read a JSON value; None when it is none of the known shapes."""
     if isinstance(value, list):
         return _passages(value) or _records(value)

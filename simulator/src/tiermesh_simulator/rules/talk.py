@@ -14,22 +14,61 @@ _CAPABLE: Final = re.compile(
 )
 _DRAFT: Final = re.compile(r"\b(draft|write|compose|word)\b", re.IGNORECASE)
 _HARD: Final = re.compile(
-    r"\b(why|what if|what would|should i|should we|plan|draft|explain|analyse|analyze|recommend|advise|strategy|pros and cons"
-    r"|harass\w*|dismiss\w*|discriminat\w*|unfair|dispute|grievance|whistle\w*|legal|sue|burn\w*out)\b",
+    r"\b(why|what if|what would|should i|should we|plan|draft|explain|analyse|analyze|recommend|advise|strategy"
+    r"|pros and cons|harass\w*|dismiss\w*|discriminat\w*|unfair|dispute|grievance|whistle\w*|legal|sue|burn\w*out)\b",
     re.IGNORECASE,
 )
 _VAGUE: Final = re.compile(
     r"^\W*(?:fix|change|do|check|sort|handle)\s+(?:it|that|this|them)\b|\bthat (?:thing|one)\b", re.IGNORECASE
 )
-_DOMAIN: Final = ["leave", "vacation", "holiday", "sick", "attendance", "hour", "overtime", "shift", "expense", "claim", "travel", "review", "rating", "goal", "feedback", "pay", "salary", "payslip", "bonus", "tax", "employee", "team", "department", "manager", "joiner", "leaver", "policy", "benefit", "equipment", "laptop", "ticket", "letter", "profile", "address", "contract", "probation", "remote", "office"]
+_DOMAIN: Final = [
+    "leave",
+    "vacation",
+    "holiday",
+    "sick",
+    "attendance",
+    "hour",
+    "overtime",
+    "shift",
+    "expense",
+    "claim",
+    "travel",
+    "review",
+    "rating",
+    "goal",
+    "feedback",
+    "pay",
+    "salary",
+    "payslip",
+    "bonus",
+    "tax",
+    "employee",
+    "team",
+    "department",
+    "manager",
+    "joiner",
+    "leaver",
+    "policy",
+    "benefit",
+    "equipment",
+    "laptop",
+    "ticket",
+    "letter",
+    "profile",
+    "address",
+    "contract",
+    "probation",
+    "remote",
+    "office",
+]
 
 
 def small_talk(question: str) -> str | None:
     """Return a reply to a greeting, thanks or a question about the assistant."""
     if _CAPABLE.search(question):
         return (
-            "I can look up leave, attendance, expenses, performance and payroll data that you may see, answer questions "
-            "about HR policies, compare and rank over your team, and prepare requests for you to confirm."
+            "I can look up leave, attendance, expenses, performance and payroll data that you may see, answer "
+            "questions about HR policies, compare and rank over your team, and prepare requests for you to confirm."
         )
     if _THANKS.search(question) and len(content_words(question)) <= 5:
         return "You're welcome. Just ask when something else comes up."
@@ -60,14 +99,14 @@ def without_tools(question: str) -> str:
     if _DRAFT.search(question):
         topic = " ".join(content_words(question)[1:8]) or "your request"
         return (
-            f"Here is a draft about {topic}:\n\nHello,\n\nI am writing about {topic}. Please let me know whether this works "
-            "for you, or what I should change.\n\nKind regards"
+            f"Here is a draft about {topic}:\n\nHello,\n\nI am writing about {topic}. Please let me know whether this "
+            "works for you, or what I should change.\n\nKind regards"
         )
     if not in_domain(question):
         return "That is outside what I can help with here; I answer questions about HR topics."
     if _HARD.search(question):
         return (
-            "It depends on your own records, which I do not have in front of me. First look at the figures concerned, then "
-            "compare them with the policy, and decide with your manager."
+            "It depends on your own records, which I do not have in front of me. First look at the figures concerned, "
+            "then compare them with the policy, and decide with your manager."
         )
     return "I do not have the data to answer that here, so I would rather not guess."

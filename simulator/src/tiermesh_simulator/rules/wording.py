@@ -20,7 +20,8 @@ from tiermesh_simulator.rules.results import (
 
 NO_RESULT: Final = "I found no matching records for that."
 _SUPERLATIVE: Final = re.compile(
-    r"^\s*(?:who|which \w+(?: \w+)?)\s+(?P<verb>.*?)\s*\b(?P<sup>the most|the least|the fewest|the highest|the lowest|most|least|fewest)\b"
+    r"^\s*(?:who|which \w+(?: \w+)?)\s+(?P<verb>.*?)\s*\b"
+    r"(?P<sup>the most|the least|the fewest|the highest|the lowest|most|least|fewest)\b"
     r"\s*(?P<rest>[^?.!\n]*)",
     re.IGNORECASE,
 )
@@ -133,7 +134,8 @@ def _ranking(table: Table, labels: Sequence[int], measure: int, question: str) -
     if not rows:
         return NO_RESULT
     if not labels:
-        return f"The figures for {column.label.lower()} are {_joined([figure(row[measure], column) for row in rows[:_NAMED]])}."
+        figures = _joined([figure(row[measure], column) for row in rows[:_NAMED]])
+        return f"The figures for {column.label.lower()} are {figures}."
     if len(rows) > 2 and _ISO_DAY.match(rows[0][labels[0]] or ""):
         return _trend(table, labels, measure)
     first, rest = rows[0], rows[1:_NAMED]
