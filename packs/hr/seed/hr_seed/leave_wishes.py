@@ -57,12 +57,12 @@ class _Season:
 
 
 _SEASONS = (
-    _Season("summer", 0.85, 205, 24, 5, 15, 80),
-    _Season("christmas", 0.70, 356, 3.5, 2, 6, 60),
-    _Season("spring", 0.50, 105, 25, 2, 6, 40),
-    _Season("autumn", 0.40, 288, 16, 2, 5, 35),
+    _Season("summer", 0.90, 205, 24, 7, 16, 80),
+    _Season("christmas", 0.80, 354, 3.5, 3, 7, 60),
+    _Season("spring", 0.60, 105, 25, 2, 6, 40),
+    _Season("autumn", 0.50, 288, 16, 2, 5, 35),
 )
-_ODD_DAYS_A_YEAR = 4
+_ODD_DAYS_A_YEAR = 5
 _ALWAYS_WAITING = [15, 16, 23]
 """E00016 and E00017 report to the core manager, E00024 one level below: there is always something to decide."""
 
@@ -81,16 +81,12 @@ def make_wishes(options: Options, people: People) -> Wishes:
         _rare(options, grid, COMPASSIONATE, 0.05, (1, 3), 0),
         _upcoming(options, people),
     ]
-    return Wishes(
-        *(np.concatenate([getattr(part, field) for part in parts]) for field in Wishes.__dataclass_fields__)
-    )
+    return Wishes(*(np.concatenate([getattr(part, field) for part in parts]) for field in Wishes.__dataclass_fields__))
 
 
 def _wishes(person: Ints, leave_type: int, start: Ints, length: Ints, lead: Ints, half: Bools | None = None) -> Wishes:
     none = np.zeros(len(person), dtype=np.bool_)
-    return Wishes(
-        person, np.full(len(person), leave_type), start, length, none if half is None else half, lead, none
-    )
+    return Wishes(person, np.full(len(person), leave_type), start, length, none if half is None else half, lead, none)
 
 
 def _season(options: Options, grid: _PersonYears, season: _Season) -> Wishes:
@@ -158,4 +154,3 @@ def _upcoming(options: Options, people: People) -> Wishes:
         lead=start - options.today + ago,
         upcoming=np.ones(count, dtype=np.bool_),
     )
-

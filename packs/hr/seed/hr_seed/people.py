@@ -108,7 +108,9 @@ def _employment(options: Options, active: Bools, leads: Bools) -> tuple[Ints, In
     gone = (2 + stream(options.seed, "gone").random(count) * (365 * (options.years + 1) - 2)).astype(np.int64)
     # Those who lead have been here for a while.
     tenure = np.where(leads, tenure + 500, tenure)
-    tenure = np.minimum(tenure, 365 * (options.years + 9))
+    # The company is not older than its chief's tenure.
+    longest = 365 * (options.years + 9)
+    tenure = np.where(tenure > longest, longest - tenure % longest, tenure)
     served = options.years * 365
     tenure[:CORE] = served + 400 + tenure[:CORE] % 900
     tenure[HEADS] += 700
