@@ -163,11 +163,8 @@ async def _watch(supervisor: Supervisor, stopped: asyncio.Event) -> StartFailedE
     with contextlib.suppress(asyncio.CancelledError):
         try:
             await watching
-        except ExceptionGroup as group:
-            for error in group.exceptions:
-                if isinstance(error, StartFailedError):
-                    return error
-            raise
+        except StartFailedError as error:
+            return error
     return None
 
 

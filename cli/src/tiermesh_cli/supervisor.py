@@ -14,7 +14,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -45,15 +46,17 @@ class Supervisor:
     async def start(self) -> None:
         """Start every process and return when all serve. Raises StartFailedError."""
         serving: dict[str, asyncio.Event] = {process.name: asyncio.Event() for process in self._processes}
-        async with asyncio.TaskGroup() as group:
-            for process in self._processes:
-                group.create_task(self._bring_up(process, serving))
+        with _first_failure():
+            async with asyncio.TaskGroup() as group:
+                for process in self._processes:
+                    group.create_task(self._bring_up(process, serving))
 
     async def watch(self) -> None:
         """Report and replace processes that die, until cancelled or until one dies too often."""
-        async with asyncio.TaskGroup() as group:
-            for process in self._processes:
-                group.create_task(self._keep(process))
+        with _first_failure():
+            async with asyncio.TaskGroup() as group:
+                for process in self._processes:
+                    group.create_task(self._keep(process))
 
     async def stop(self) -> None:
         """Ask every process to drain (SIGTERM), last started first; kill what does not end in 20 s."""
@@ -138,6 +141,15 @@ class Supervisor:
     def _log_end(self, process: Process, lines: int = 12) -> str:
         text = self._log_path(process).read_text(errors="replace")
         return "\n".join(f"    {line}" for line in text.splitlines()[-lines:])
+
+
+@contextmanager
+def _first_failure() -> Iterator[None]:
+    """Raise what went wrong first as itself: people want one clear line, not a group."""
+    try:
+        yield
+    except* StartFailedError as group:
+        raise group.exceptions[0] from None
 
 
 async def answers(process: Process) -> bool:
