@@ -25,7 +25,9 @@ def take_sentences(text: str) -> tuple[list[str], str]:
     for match in _END.finditer(text):
         if match.end() <= start or _goes_on(text, start, match):
             continue
-        end = match.end() + len(re.match(r"\s*", text[match.end() :]).group())  # type: ignore[union-attr]
+        end = match.end()
+        while end < len(text) and text[end].isspace():
+            end += 1
         if end == len(text) and "\n" not in match.group():
             # More white space or a lower-case word may follow: then it is no end.
             break

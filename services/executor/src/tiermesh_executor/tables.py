@@ -51,10 +51,7 @@ def number_of(cell: Cell, column: Column) -> Decimal | None:
 
 def for_model(table: Table, *, limit: int = MODEL_CHARACTERS) -> str:
     """Compact JSON; what does not fit is cut and the cut is announced."""
-    columns = [
-        f"{column.name} ({column.unit or column.currency})" if column.unit or column.currency else column.name
-        for column in table.columns
-    ]
+    columns = [_column_for_model(column) for column in table.columns]
     notes = [*table.notes]
     if table.truncated:
         notes.append("The result was cut by the row limit: do not speak of totals over all rows.")
@@ -73,6 +70,12 @@ def for_model(table: Table, *, limit: int = MODEL_CHARACTERS) -> str:
         {"caption": table.caption, "columns": columns, "notes": notes}, ensure_ascii=False, separators=(",", ":")
     )
     return f'{head[:-1]},"rows":[{",".join(rows)}]}}'
+
+
+def _column_for_model(column: Column) -> str | dict[str, str]:
+    if column.currency:
+        return {"name": column.name, "currency": column.currency}
+    return {"name": column.name, "unit": column.unit} if column.unit else column.name
 
 
 def in_plain_words(table: Table) -> str:

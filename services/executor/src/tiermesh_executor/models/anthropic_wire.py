@@ -3,7 +3,6 @@
 Only shapes live here; the calling is in `anthropic_provider`.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -212,12 +211,3 @@ def _last_usage(before: Usage, reported: Any) -> Usage:
         cache_read=before.cache_read if reported.cache_read_input_tokens is None else reported.cache_read_input_tokens,
         cache_write_5m=before.cache_write_5m if written is None else max(0, written - before.cache_write_1h),
     )
-
-
-def arguments_of(text: str) -> dict[str, Any] | None:
-    """The JSON object of a tool call, or None when it is none."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

@@ -1,0 +1,142 @@
+"""Mode ANSWER: the tool loop."""
+
+from collections.abc import Sequence
+
+from tiermesh_executor.answer_events import AnswerStop, Ended, ProposalShown
+from tiermesh_executor.execution import Execution
+from tiermesh_executor.failures import ContentRefusedError, HandOverError, ModelsUnavailableError
+from tiermesh_executor.model_turn import ModelTurn, take_turn
+from tiermesh_executor.models.calls import ModelCalls
+from tiermesh_executor.models.events import StopReason, ToolCall
+from tiermesh_executor.models.request import Message, Prompt, ToolDefinition, ToolResultPart
+from tiermesh_executor.prompts import SYSTEM_TEXTS, answer
+from tiermesh_executor.telemetry import ExecutorTelemetry
+from tiermesh_executor.tools.arguments import arguments_of
+from tiermesh_executor.tools.calling import Called, ToolRunner
+from tiermesh_executor.tools.catalogue import (
+    ESCALATE,
+    ESCALATE_DEFINITION,
+    ClarificationResult,
+    JsonResult,
+    PassagesResult,
+    ProposalResult,
+    TableResult,
+    offered,
+)
+from tiermesh_executor.tools.fanout import FanOutGuard
+from tiermesh_executor.tools.rendering import cut, render
+from tiermesh_executor.tools.source import ToolSource
+
+MAX_ROUNDS = 6
+_MAX_BAD_CALLS = 2
+
+
+class AnswerMode:
+    """Answers with the tools of the tier."""
+
+    def __init__(self, models: ModelCalls, tools: ToolSource, telemetry: ExecutorTelemetry, *, fan_out: int) -> None:
+        """`fan_out` is how many entities one look-up may be asked for."""
+        self._models = models
+        self._tools = tools
+        self._telemetry = telemetry
+        self._fan_out = fan_out
+
+    async def run(self, execution: Execution) -> Ended:
+        """Raises HandOverError or ExecutionError."""
+        task = execution.task
+        execution.prose.hands_over = task.tier == 1 and task.intent != "out_of_scope"
+        tools = offered(
+            await self._tools.list(task.context, execution.scope.deadline),
+            tier=task.tier,
+            intent=task.intent,
+            bulk_only=task.bulk_only,
+            speculative=task.speculative,
+        )
+        runner = ToolRunner(execution, tools, FanOutGuard(self._fan_out), self._telemetry)
+        definitions = [tool.definition for tool in tools]
+        if task.tier == 1:
+            definitions.append(ESCALATE_DEFINITION)
+        return await self._loop(execution, runner, definitions)
+
+    async def _loop(self, execution: Execution, runner: ToolRunner, tools: Sequence[ToolDefinition]) -> Ended:
+        tag = "answer-simple" if execution.task.tier == 1 else "answer-complex"
+        system = SYSTEM_TEXTS[self._models.row(tag).prompt_version]
+        messages = answer.messages(execution.task)
+        bad_calls = 0
+        turn = ModelTurn()
+        for number in range(MAX_ROUNDS):
+            tools_end = number == MAX_ROUNDS - 1 or bad_calls >= _MAX_BAD_CALLS
+            prompt = Prompt(system, messages, tools, tool_choice="none" if tools_end else "auto")
+            turn = await take_turn(self._models, execution, tag, prompt, say=execution.prose.feed)
+            if not turn.calls or turn.stop is not StopReason.TOOL_CALLS:
+                break
+            execution.prose.drop_preamble()
+            self._hand_over_if_asked(execution, turn.calls)
+            called = await runner.run(turn.calls)
+            for one in called:
+                if isinstance(one.result, ClarificationResult):
+                    await execution.ask_back(one.result.question, one.result.options)
+                    return Ended(AnswerStop.CLARIFICATION, turn.model)
+                await self._take(execution, one)
+            bad_calls += sum(one.mendable and bool(one.error) for one in called)
+            self._hand_over_if_stuck(execution, called, bad_calls)
+            messages = [*messages, turn.message, Message("user", [_for_model(one) for one in called])]
+            execution.ground()
+        return await self._end(execution, turn)
+
+    async def _end(self, execution: Execution, turn: ModelTurn) -> Ended:
+        if turn.stop is StopReason.REFUSED:
+            raise ContentRefusedError("The provider refused this content; it is not asked elsewhere.")
+        await execution.prose.end_round()
+        if not execution.prose.said_anything:
+            if execution.task.tier == 1:
+                raise HandOverError("empty", "the model ended without an answer")
+            raise ModelsUnavailableError("answer-complex", None, 1)
+        await execution.prose.finish()
+        stop = AnswerStop.MAX_TOKENS if turn.stop is StopReason.MAX_TOKENS else AnswerStop.COMPLETE
+        return Ended(stop, turn.model)
+
+    async def _take(self, execution: Execution, one: Called) -> None:
+        """What a result means for the user and for what may be said."""
+        match one.result:
+            case TableResult(table):
+                await execution.show_table(table)
+            case ProposalResult(_, summary, source):
+                await execution.prose.show(ProposalShown(source))
+                execution.texts.append(summary)
+            case PassagesResult(passages):
+                execution.texts.extend(f"{passage.title} {passage.text}" for passage in passages)
+            case JsonResult(text):
+                execution.texts.append(text)
+            case _:
+                return
+        execution.found(cut(f"{one.call.name}({one.call.arguments}): {render(one.result)}", 3_000))
+
+    @staticmethod
+    def _hand_over_if_asked(execution: Execution, calls: Sequence[ToolCall]) -> None:
+        for call in calls:
+            if call.name == ESCALATE and execution.task.tier == 1:
+                arguments = arguments_of(call.arguments) or {}
+                if findings := str(arguments.get("findings") or ""):
+                    execution.found(cut(findings, 3_000))
+                raise HandOverError("escalate_tool", cut(str(arguments.get("reason") or "no reason given"), 300))
+
+    @staticmethod
+    def _hand_over_if_stuck(execution: Execution, called: Sequence[Called], bad_calls: int) -> None:
+        """A tool that fails at tier 1 is the next tier's: it has other tools and more patience."""
+        if execution.task.tier != 1:
+            return
+        failed = next((one for one in called if one.error and not one.mendable), None)
+        if failed is not None:
+            raise HandOverError("tool_error", f"{failed.call.name}: {cut(failed.error, 200)}")
+        if bad_calls >= _MAX_BAD_CALLS:
+            raise HandOverError("tool_error", "the model could not make a valid call")
+
+
+def _for_model(one: Called) -> ToolResultPart:
+    if one.error:
+        content = render(one.result) if one.result is not None else one.error
+        return ToolResultPart(one.call.call_id, content, is_error=True)
+    if one.result is None:
+        return ToolResultPart(one.call.call_id, "no result", is_error=True)
+    return ToolResultPart(one.call.call_id, render(one.result))

@@ -1,0 +1,97 @@
+"""One execution: what was asked, what all its parts share, and what is counted of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tiermesh_executor.answer_events import AnswerEvent, ClarificationAsked, TableShown
+from tiermesh_executor.context import CallContext
+from tiermesh_executor.figure_facts import Facts
+from tiermesh_executor.figures import FigureGuard
+from tiermesh_executor.models.calls import CallScope
+from tiermesh_executor.outlet import Outlet
+from tiermesh_executor.prose import CommitPoint, Prose
+from tiermesh_executor.tables import Table, in_plain_words
+
+_FINDINGS_CHARACTERS = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An earlier turn of the conversation."""
+
+    role: Literal["user", "assistant", "summary"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What `Execute` asks for. `scope` is the classifier's message, handed on untouched."""
+
+    context: CallContext
+    question: str
+    tier: int
+    intent: str = ""
+    domain: str = ""
+    turns: Sequence[Turn] = ()
+    prior_findings: str = ""
+    continue_from: str = ""
+    bulk_only: bool = False
+    speculative: bool = False
+    commit_point: CommitPoint = CommitPoint.FIRST_SENTENCE
+    allowed_models: frozenset[str] = frozenset()
+    max_cost_micros: int = 0
+    scope: object = None
+
+
+@dataclass(slots=True)
+class Execution:
+    """A task under way."""
+
+    task: Task
+    scope: CallScope
+    outlet: Outlet[AnswerEvent]
+    prose: Prose
+    tables: list[Table] = field(default_factory=list)
+    # What else figures may be quoted from: passages, values of other teams' tools.
+    texts: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    tool_calls: int = 0
+    statements: int = 0
+    time_to_first_token: float | None = None
+    waiting_for: str = ""
+
+    async def show_table(self, table: Table) -> None:
+        """Goes to the user, and holds the figures from here on."""
+        self.tables.append(table)
+        self.statements += table.statements
+        await self.prose.show(TableShown(table))
+        self.ground()
+
+    def ground(self) -> None:
+        """Figures must hold against what is known by now; without rows there is nothing to hold them against."""
+        if not self.tables:
+            return
+        task = self.task
+        facts = Facts(
+            self.tables,
+            [task.question, *(turn.text for turn in task.turns), *self.texts],
+            today=task.context.asked_at.date(),
+            locale=task.context.locale or "en",
+        )
+        self.prose.ground(FigureGuard(facts), lambda: in_plain_words(self.tables[-1]))
+
+    async def ask_back(self, question: str, options: Sequence[str]) -> None:
+        """Ends the answer with a question to the user."""
+        self.prose.drop_preamble()
+        await self.prose.show(ClarificationAsked(question, tuple(options)[:10]))
+        await self.prose.commit()
+
+    def found(self, what: str) -> None:
+        """Something that a next tier may start from."""
+        self.findings.append(what)
+
+    @property
+    def findings_text(self) -> str:
+        """Bounded; the newest is kept."""
+        return "\n".join(self.findings)[-_FINDINGS_CHARACTERS:]

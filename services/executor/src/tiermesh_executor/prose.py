@@ -1,0 +1,157 @@
+"""The answer's prose on its way to the user: held until the commit point, released when it may be said.
+
+Holds what must come with it (tables, proposals) until then. Which figures may be said
+is decided in `figures`; where a sentence ends in `sentences`.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+
+from tiermesh_executor.answer_events import AnswerEvent, CommittedTo, Text
+from tiermesh_executor.failures import HandOverError
+from tiermesh_executor.figures import FigureGuard
+from tiermesh_executor.sentences import take_sentences
+
+_CANNOT = re.compile(
+    r"\b(?:I|we)(?:['’]m| am| are|['’]re)?\s+(?:sorry,?\s+(?:but\s+)?(?:I\s+)?)?(?:currently\s+|unfortunately\s+)?"
+    r"(?:can ?not|can['’]t|could ?n['’]t|could not|unable to|not able to|do not have|don['’]t have|"
+    r"do not know|don['’]t know|have no (?:access|information|data|way)|was ?n['’]t able)\b",
+    re.IGNORECASE,
+)
+
+
+class CommitPoint(StrEnum):
+    """Until when text is held back."""
+
+    IMMEDIATE = "immediate"
+    FIRST_SENTENCE = "first_sentence"
+    WHOLE_ANSWER = "whole_answer"
+
+
+class Prose:
+    """One answer's visible part."""
+
+    def __init__(self, put: Callable[[AnswerEvent], Awaitable[None]], point: CommitPoint) -> None:
+        """`put` sends an event towards the user."""
+        self._put = put
+        self._point = point
+        self._guard: FigureGuard | None = None
+        self._rows: Callable[[], str] | None = None
+        self._waiting = ""
+        self._released: list[str] = []
+        self._held: list[AnswerEvent] = []
+        self._clock = asyncio.get_running_loop().time
+        self._since: float | None = None
+        self.model = ""
+        self.committed = False
+        self.shown_in_round = False
+        self.said_anything = False
+        self.held_back = 0.0
+        self.held_sentences = 0
+        # At tier 1 before the commit point, what cannot be said is handed over.
+        self.hands_over = False
+
+    def ground(self, guard: FigureGuard, rows: Callable[[], str]) -> None:
+        """From here on figures must hold; `rows` words the data for when they do not."""
+        self._guard, self._rows = guard, rows
+
+    async def show(self, event: AnswerEvent) -> None:
+        """A table, proposal or question: goes out in its place, with the commit point."""
+        if self.committed:
+            await self._release_all()
+            await self._put(event)
+        else:
+            self._held.append(event)
+
+    async def feed(self, text: str) -> None:
+        """Some more prose of the model."""
+        self._since = self._since or self._clock()
+        self._waiting += text
+        if self._guard is None and (self.committed or self._point is CommitPoint.IMMEDIATE):
+            await self._release_all()
+            return
+        sentences, self._waiting = take_sentences(self._waiting)
+        for sentence in sentences:
+            await self._say(sentence)
+        if sentences and self._guard is None and self.committed:
+            await self._release_all()
+
+    def drop_preamble(self) -> None:
+        """The model turned to its tools: what was not yet shown was not the answer."""
+        self._waiting = ""
+        self._released.clear()
+        self._since = None
+
+    def restart(self) -> None:
+        """Another attempt begins; only allowed while nothing of this round was shown."""
+        self.drop_preamble()
+
+    def next_round(self) -> None:
+        """A new model call begins."""
+        self.shown_in_round = False
+
+    async def end_round(self) -> None:
+        """The model ended: the last sentence is whole too."""
+        last, self._waiting = self._waiting, ""
+        if last:
+            await self._say(last)
+
+    async def commit(self) -> None:
+        """Everything that was held goes out, and what follows is visible."""
+        if self.committed:
+            return
+        self.committed = True
+        await self._put(CommittedTo(self.model))
+        held, self._held = self._held, []
+        for event in held:
+            await self._put(event)
+
+    async def finish(self) -> None:
+        """The answer is whole."""
+        if self._released or self._held:
+            await self.commit()
+        await self._release_all()
+
+    async def _say(self, sentence: str) -> None:
+        if not sentence.strip():
+            await self._accept(sentence)
+            return
+        if self.hands_over and not self.committed and not self._released and _CANNOT.search(sentence):
+            raise HandOverError("cannot", "the model said that it cannot answer")
+        if self._guard is not None and self._guard.unverified(sentence):
+            self.held_sentences += 1
+            if self.hands_over and not self.committed:
+                raise HandOverError("ungrounded", "a figure does not follow from the data")
+            if self._rows is None:
+                return
+            # Said once: the rows stand for every sentence that could not be verified.
+            sentence, self._rows = f"{self._rows()} ", None
+        await self._accept(sentence)
+        if self._point is not CommitPoint.WHOLE_ANSWER:
+            await self.commit()
+            await self._flush_released()
+
+    async def _accept(self, text: str) -> None:
+        self._released.append(text)
+        self.said_anything = self.said_anything or bool(text.strip())
+
+    async def _release_all(self) -> None:
+        """Ungrounded text after the commit point is not looked at sentence by sentence."""
+        if self._waiting and self._guard is None:
+            waiting, self._waiting = self._waiting, ""
+            await self._accept(waiting)
+        if self._released and (self.committed or self._point is CommitPoint.IMMEDIATE):
+            await self.commit()
+            await self._flush_released()
+
+    async def _flush_released(self) -> None:
+        text, self._released = "".join(self._released), []
+        if not text:
+            return
+        if self._since is not None:
+            self.held_back += self._clock() - self._since
+            self._since = self._clock() if self._waiting else None
+        self.shown_in_round = True
+        await self._put(Text(text))

@@ -1,0 +1,70 @@
+"""Spans and metrics of the executor's own work. The model calls' spans are the SDK's.
+
+No question, argument, row or answer goes in here.
+"""
+
+from contextlib import AbstractContextManager
+
+from opentelemetry import trace
+from tiermesh_runtime import semconv, telemetry
+
+NAME = "tiermesh_executor"
+TIER = "tiermesh.tier"
+MODE = "tiermesh.executor.mode"
+TAG = "tiermesh.tag"
+MODEL_CALLS = "tiermesh.model_calls"
+TOOL_CALLS = "tiermesh.tool_calls"
+STATEMENTS = "tiermesh.statements"
+BOUNCE_CAUSE = "tiermesh.bounce.cause"
+STOP_REASON = "tiermesh.stop_reason"
+HELD_BACK_MS = "tiermesh.held_back_ms"
+HELD_SENTENCES = "tiermesh.held_sentences"
+COST_MICROS = "tiermesh.cost_micros"
+CACHE_HIT_SHARE = "tiermesh.cache.hit_share"
+TOOL_KIND = "tiermesh.tool.kind"
+
+
+class ExecutorTelemetry:
+    """One per process."""
+
+    def __init__(self) -> None:
+        """Instruments of the providers that are set when they are first used."""
+        meter = telemetry.meter(NAME)
+        self._tracer = telemetry.tracer(NAME)
+        self._tools = telemetry.duration_histogram("gen_ai.execute_tool.duration")
+        self._fan_out = meter.create_counter("tiermesh.executor.fan_out.refused", unit="{turn}")
+        self._bounces = meter.create_counter("tiermesh.executor.bounces", unit="{execution}")
+        self._held = meter.create_counter("tiermesh.executor.figures.held", unit="{sentence}")
+        self._cost = meter.create_counter("tiermesh.executor.cost", unit="{microdollar}")
+
+    def tool_span(self, tool: str, call_id: str, kind: str) -> AbstractContextManager[trace.Span]:
+        """Around one tool call."""
+        attributes = {
+            semconv.GEN_AI_OPERATION: "execute_tool",
+            semconv.GEN_AI_TOOL_NAME: tool,
+            semconv.GEN_AI_TOOL_CALL_ID: call_id,
+            TOOL_KIND: kind,
+        }
+        return self._tracer.start_as_current_span(f"execute_tool {tool}", attributes=attributes)
+
+    def tool_called(self, tool: str, error: str, seconds: float) -> None:
+        """`error` is empty for a call that answered."""
+        attributes = {semconv.GEN_AI_TOOL_NAME: tool, **({semconv.ERROR_TYPE: error} if error else {})}
+        self._tools.record(seconds, attributes)
+
+    def fan_out_refused(self, tool: str) -> None:
+        """The trap was shut."""
+        self._fan_out.add(1, {semconv.GEN_AI_TOOL_NAME: tool})
+
+    def bounced(self, cause: str, tier: int) -> None:
+        """An execution handed over."""
+        self._bounces.add(1, {"cause": cause, TIER: tier})
+
+    def sentences_held(self, count: int) -> None:
+        """Sentences whose figures did not hold."""
+        if count:
+            self._held.add(count)
+
+    def spent(self, micros: int, tag: str, model: str) -> None:
+        """One settled call."""
+        self._cost.add(micros, {TAG: tag, semconv.GEN_AI_RESPONSE_MODEL: model})
