@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -16,7 +17,7 @@ from aiohttp import web
 from tiermesh_simulator.cache import PromptCache
 from tiermesh_simulator.faults import Faults
 from tiermesh_simulator.journal import Journal
-from tiermesh_simulator.messages import MessagesApi
+from tiermesh_simulator.messages import REQUEST_ID, MessagesApi
 from tiermesh_simulator.problems import ApiError, error_body, invalid
 from tiermesh_simulator.rules.engine import RuleEngine
 from tiermesh_simulator.settings import SimulatorSettings
@@ -112,23 +113,27 @@ async def _json(request: web.Request) -> dict[str, Any]:
 async def _outermost(request: web.Request, handler: _Handler) -> web.StreamResponse:
     """Give every request an id, and every problem the API's error body."""
     new_id: Callable[[str], str] = request.app[NEW_ID]
-    request["request_id"] = new_id("req_")
+    request[REQUEST_ID] = new_id("req_")
     try:
         return await handler(request)
     except ApiError as problem:
-        return web.json_response(problem.body(request["request_id"]), status=problem.status, headers=problem.headers)
+        return web.json_response(problem.body(request[REQUEST_ID]), status=problem.status, headers=problem.headers)
     except web.HTTPRequestEntityTooLarge:
         too_large = ApiError(413)
-        return web.json_response(too_large.body(request["request_id"]), status=413)
+        return web.json_response(too_large.body(request[REQUEST_ID]), status=413)
     except web.HTTPException as error:
         kind = "not_found_error" if error.status == 404 else "invalid_request_error"
-        return web.json_response(error_body(kind, error.reason, request["request_id"]), status=error.status)
+        return web.json_response(error_body(kind, error.reason, request[REQUEST_ID]), status=error.status)
+    except Exception:
+        # A fault of the rules: told in the log, and to the caller as the real API tells its own.
+        logging.getLogger("tiermesh_simulator").exception("a request failed")
+        return web.json_response(ApiError(500).body(request[REQUEST_ID]), status=500)
 
 
 async def _mark(request: web.Request, response: web.StreamResponse) -> None:
     """Say on every response that no model is behind it."""
     response.headers[HEADER] = "no-model"
-    response.headers["request-id"] = request.get("request_id", "")
+    response.headers["request-id"] = request.get(REQUEST_ID, "")
     response.headers["anthropic-organization-id"] = "tiermesh-simulator"
 
 

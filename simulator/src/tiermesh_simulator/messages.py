@@ -24,6 +24,7 @@ from tiermesh_simulator.rules.engine import RuleEngine
 from tiermesh_simulator.settings import SimulatorSettings, Timing
 from tiermesh_simulator.stream import EventStream, StreamEndedError, abort_connection, message_body, stay_silent
 
+REQUEST_ID: Final[web.RequestKey[str]] = web.RequestKey("request_id", str)
 FAULT_HEADER: Final = "x-simulator-fault"
 _SECRET_HEADERS: Final = frozenset({"x-api-key", "authorization", "proxy-authorization", "cookie"})
 _NO_FAULT: Final = Fault("")
@@ -65,7 +66,7 @@ class MessagesApi:
     async def create(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
         entry = self._journal.open("/v1/messages")
-        entry.request_id = str(request["request_id"])
+        entry.request_id = request[REQUEST_ID]
         try:
             response = await self._create(request, entry)
             self._journal.close(entry, "served")

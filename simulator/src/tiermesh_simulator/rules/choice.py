@@ -18,7 +18,8 @@ LEAST: Final = 1.6
 
 _MANY: Final = re.compile(
     r"\b(most|least|fewest|top|bottom|highest|lowest|how many|how much|total|sum|average|mean|per|each|compare"
-    r"|versus|vs|trend|rank|team|teams|department|departments|everyone|everybody|all|company|reports|who|which employees|by)\b",
+    r"|versus|vs|trend|rank|team|teams|department|departments|everyone|everybody|all|company|reports|who"
+    r"|which employees|by)\b",
     re.IGNORECASE,
 )
 _OWN: Final = re.compile(r"\b(my|i|me|mine|am i|do i|i'm|i've)\b", re.IGNORECASE)
