@@ -188,7 +188,7 @@ async def test_a_stream_that_is_not_whole_never_passes_for_an_answer(
 
 async def test_a_deadline_ends_the_question_at_the_gateway_too(gateway: Gateway, connect: Connect) -> None:
     gateway.script = [[FULL[0], None]]
-    events = (await connect()).ask("Slow?", timeout=0.3)
+    events = (await connect()).ask("Slow?", timeout=1)
     assert await anext(events) == FULL[0]
     with pytest.raises(RpcError) as caught:
         await anext(events)

@@ -53,7 +53,9 @@ async def test_both_spans_say_how_a_call_failed(serve: Any, spans: Any, kind: st
         entered.set()
         await asyncio.Event().wait()
 
-    asking = asyncio.create_task((await serve(body)).ask(kind, timeout=0.2 if cause == "deadline" else 20))
+    toy = await serve(body)
+    await toy.channel.channel_ready()  # so that the short deadline is spent at the server
+    asking = asyncio.create_task(toy.ask(kind, timeout=0.4 if cause == "deadline" else 20))
     if cause == "cancel":
         await entered.wait()
         asking.cancel()

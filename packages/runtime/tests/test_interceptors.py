@@ -11,7 +11,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from tiermesh.common.v1 import answer_pb2, context_pb2
-from tiermesh_runtime import call_context, channels, deadlines, errors, principal, testing
+from tiermesh_runtime import call_context, channels, deadlines, errors, interceptors, principal, testing
 from tiermesh_runtime.settings import ServiceSettings
 
 every_kind = pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])
@@ -223,7 +223,9 @@ async def test_the_callers_deadline_cancels_the_handler(serve: Any, kind: str) -
         finally:
             cancelled.set()
 
-    error = await (await serve(body)).refusal(kind, timeout=0.2)
+    toy = await serve(body)
+    await toy.channel.channel_ready()  # so that the short deadline is spent at the server
+    error = await toy.refusal(kind, timeout=0.4)
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     await asyncio.wait_for(cancelled.wait(), 5)
 
@@ -256,6 +258,7 @@ async def test_wait_for_around_a_unary_call_cancels_the_handler(serve: Any) -> N
             cancelled.set()
 
     client = await serve(body)
+    await client.channel.channel_ready()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(client.ask("unary_unary", timeout=30), 0.3)
     await asyncio.wait_for(cancelled.wait(), 5)
@@ -397,3 +400,36 @@ async def test_what_is_left_of_the_deadline_travels_from_hop_to_hop(serve: Any) 
 
     [both] = await (await serve(outer)).ask("unary_unary", timeout=4)
     assert all(3 < float(each) <= 4 for each in both.split())
+
+
+@pytest.mark.parametrize("kind", ["unary_unary", "unary_stream"])
+async def test_a_response_of_a_wrong_type_is_an_internal_error_that_says_no_more(serve: Any, kind: str) -> None:
+    async def wrong(_request: Any, _context: Any) -> Any:
+        return SECRET
+
+    async def wrong_stream(_request: Any, _context: Any) -> Any:
+        yield SECRET
+
+    make = getattr(grpc, f"{kind}_rpc_method_handler")
+    handler = make(
+        wrong if kind == "unary_unary" else wrong_stream,
+        context_pb2.RequestContext.FromString,
+        answer_pb2.TextChunk.SerializeToString,
+    )
+    error = await (await serve(handlers={kind: handler})).refusal(kind)
+    assert (error.code(), details(error)["ErrorInfo"].reason) == (grpc.StatusCode.INTERNAL, "INTERNAL")
+    assert "str" not in str(error.details()).split()
+
+
+async def test_a_call_that_comes_with_no_useful_time_is_refused_before_anything_is_done() -> None:
+    class Late:
+        def time_remaining(self) -> float:
+            return 0.001
+
+    async def proceed(_call: Any) -> None:
+        raise AssertionError("must not be reached")
+
+    call = interceptors.ServerCall("m", None, Late(), {}, call_context.CallContext())
+    with pytest.raises(errors.RpcError) as caught:
+        await interceptors.Deadline(60, 180)(call, proceed)
+    assert (caught.value.code, caught.value.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_TOO_SHORT")

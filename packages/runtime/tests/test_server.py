@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import json
 import os
 import signal
@@ -17,13 +18,18 @@ from typing import Any
 
 import grpc
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tiermesh.common.v1 import answer_pb2, context_pb2
-from tiermesh_runtime import server, testing
+from tiermesh_runtime import channels, server, testing
 from tiermesh_runtime.settings import ServiceSettings
 from tiermesh_runtime.startup import StartupError
 
+DAY = datetime.timedelta(days=1)
 SERVICE = "tiermesh.toy.v1.ToyService"
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 VALID = context_pb2.RequestContext(request_id="r-1", tenant="acme", pack_version="hr@1.0.0")
@@ -274,6 +280,41 @@ async def test_a_dead_worker_ends_all_with_1(spawn: Spawn) -> None:
     os.kill(victim, signal.SIGKILL)
     assert await process.end() == 1
     assert f'"pid": {victim}' in process.text
+
+
+async def test_workers_end_when_their_parent_is_killed(spawn: Spawn) -> None:
+    process = await spawn(TIERMESH_TOY_WORKERS="2")
+    await process.address()
+    await process.address()
+    process.child.kill()
+    assert await process.end() == -signal.SIGKILL  # stderr ends only when the last worker has closed it
+    assert process.text.count('"stopped"') == 2
+
+
+async def test_with_a_certificate_only_tls_is_served(parts: Any, toy: Any, tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + DAY)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    (tmp_path / "cert.pem").write_bytes(certificate)
+    (tmp_path / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    settings = ServiceSettings(
+        host="localhost", port=0, tls_certificate=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem"
+    )
+    async with server.serving(parts(), settings) as running:
+        credentials = grpc.ssl_channel_credentials(certificate)
+        async with channels.open_channel(running.address, credentials=credentials) as channel:
+            assert await toy(running.address, channel).ask("unary_unary") == ["r-1"]
+        async with channels.open_channel(running.address) as plain:
+            error = await toy(running.address, plain).refusal("unary_unary", timeout=5)
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
 
 
 async def test_every_log_line_carries_service_request_and_trace(spawn: Spawn) -> None:

@@ -55,6 +55,7 @@ class ServerCall:
 
 Proceed = Callable[[ServerCall], Awaitable[Any]]
 Layer = Callable[[ServerCall, Proceed], Awaitable[Any]]
+Encode = Callable[[Any], bytes]
 
 
 async def request_identity(call: ServerCall, proceed: Proceed) -> Any:
@@ -321,7 +322,8 @@ def _wrap(handler: Any, method: str, layers: Sequence[Layer]) -> Any:
             grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
         )
         behaviour = handler.unary_stream if handler.response_streaming else handler.unary_unary
-    proceed: Proceed = partial(_stream_out if handler.response_streaming else _answer, behaviour)
+    encode = handler.response_serializer or bytes
+    proceed: Proceed = partial(_stream_out if handler.response_streaming else _answer, behaviour, encode)
     for layer in reversed(layers):
         proceed = partial(_apply, layer, proceed)
 
@@ -329,7 +331,7 @@ def _wrap(handler: Any, method: str, layers: Sequence[Layer]) -> Any:
         metadata = dict(context.invocation_metadata() or ())
         return await proceed(ServerCall(method, request, context, metadata, CallContext()))
 
-    return kind(entry, partial(_decoded, handler.request_deserializer), handler.response_serializer)
+    return kind(entry, partial(_decoded, handler.request_deserializer), partial(_encoded, encode))
 
 
 def _apply(layer: Layer, proceed: Proceed, call: ServerCall) -> Awaitable[Any]:
@@ -343,18 +345,23 @@ def _decoded(decode: Callable[[bytes], Any] | None, raw: bytes) -> Any:
         return Malformed()
 
 
-async def _answer(behaviour: Callable[[Any, Context], Awaitable[Any]], call: ServerCall) -> Any:
-    return await behaviour(call.request, call.context)
+def _encoded(encode: Encode, response: Any) -> bytes:
+    return response if isinstance(response, bytes) else encode(response)
 
 
-async def _stream_out(behaviour: Callable[[Any, Context], Any], call: ServerCall) -> None:
+# Responses are encoded in here, so that one of a wrong type is a fault like any other: grpc would send its text.
+async def _answer(behaviour: Callable[[Any, Context], Awaitable[Any]], encode: Encode, call: ServerCall) -> bytes:
+    return encode(await behaviour(call.request, call.context))
+
+
+async def _stream_out(behaviour: Callable[[Any, Context], Any], encode: Encode, call: ServerCall) -> None:
     produced = behaviour(call.request, call.context)
     if not hasattr(produced, "__aiter__"):
         await produced  # a handler that writes to the context by itself
         return
     try:
         async for each in produced:
-            await call.context.write(each)
+            await call.context.write(encode(each))
     finally:
         if hasattr(produced, "aclose"):
             await produced.aclose()

@@ -90,6 +90,7 @@ async def _run(settings: S, build: Callable[[S], AbstractAsyncContextManager[Ser
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, on_signal)
+    workers.on_parent_gone(loop, on_signal)
     log = structlog.get_logger()
     try:
         await host.start(settings.port)
@@ -131,7 +132,9 @@ class _Host:
         self._chain = interceptors.CallChain()
         self._handlers = _LateHandlers()
         self._server = grpc.aio.server(
-            handlers=[self._handlers], interceptors=[self._chain], options=_options(workers.is_worker())
+            handlers=[self._handlers],
+            interceptors=[self._chain],
+            options=_options(settings.max_in_flight, workers.is_worker()),
         )
         self._stopped = False
         self.health = Health()
@@ -218,7 +221,7 @@ def _verifier(settings: ServiceSettings, audience: str) -> PrincipalVerifier:
         raise StartupError(f"{variable}: {path} is no readable Ed25519 public key in PEM form") from error
 
 
-def _options(shared_port: bool) -> list[tuple[str, Any]]:
+def _options(max_in_flight: int, shared_port: bool) -> list[tuple[str, Any]]:
     return [
         ("grpc.so_reuseport", int(shared_port)),
         ("grpc.keepalive_time_ms", 60_000),
@@ -229,7 +232,8 @@ def _options(shared_port: bool) -> list[tuple[str, Any]]:
         ("grpc.max_connection_age_grace_ms", LONGEST_STREAM_SECONDS * 1000),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-        ("grpc.max_concurrent_streams", 1000),
+        # More than are served, so that what exceeds the limit is refused at once and does not queue at the client.
+        ("grpc.max_concurrent_streams", max_in_flight + 100),
     ]
 
 

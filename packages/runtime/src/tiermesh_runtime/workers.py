@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 
 import structlog
 
@@ -29,6 +30,17 @@ def shared_port() -> int | None:
     """Return the port that the parent has reserved, None when this is no worker."""
     value = os.environ.get(_PORT_VARIABLE)
     return int(value) if value else None
+
+
+def on_parent_gone(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
+    """In a worker, call `act` when the parent is gone: its end of our stdin closes then, whatever killed it."""
+    if is_worker():
+
+        def ended() -> None:
+            loop.remove_reader(sys.stdin)
+            act()
+
+        loop.add_reader(sys.stdin, ended)
 
 
 def supervise(settings: ServiceSettings) -> int:
@@ -75,7 +87,7 @@ async def _supervise(settings: ServiceSettings, port: int) -> int:
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, forward, each)
     for _ in range(settings.workers):
-        children.append(await asyncio.create_subprocess_exec(*command, env=environment))
+        children.append(await asyncio.create_subprocess_exec(*command, env=environment, stdin=asyncio.subprocess.PIPE))
     if stopping:  # the signal came while they were being started
         forward(stopping[0])
     waits = [asyncio.ensure_future(child.wait()) for child in children]
