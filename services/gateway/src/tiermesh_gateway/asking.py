@@ -108,7 +108,7 @@ class Asking:
             course = _Course(question, merge, trace_id, started, conversation, turn)
             decision = await self._decide(course)
             if new:
-                self.parts.background.start(self.parts.conversations.open(question.owner, conversation_id))
+                self.parts.background.start(self.parts.conversations.open_conversation(question.owner, conversation_id))
             reply = await self._begin(course, decision)
             self._pills[key] = reply.pills
             try:

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any, Protocol
 
-from tiermesh_policy import Decision, Health, Route, Tier
+from tiermesh_policy import Decision, Health, Route
 
 from tiermesh_gateway.conversations import Conversation, Exchange, TurnRecord
 from tiermesh_gateway.events import DecisionMade, PillsDone, Receipt, Saying
@@ -126,7 +126,7 @@ class Conversations(Protocol):
         """The conversation; None when this person has none of that id."""
         ...
 
-    async def open(self, owner: Owner, conversation_id: str) -> None:
+    async def open_conversation(self, owner: Owner, conversation_id: str) -> None:
         """Make a new, empty conversation."""
         ...
 
@@ -202,12 +202,3 @@ class HealthSource(Protocol):
     def now(self) -> Health:
         """The suite's health as far as the gateway sees it."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class AnsweredRequest:
-    """What is kept of an answer for feedback and receipts."""
-
-    decision_id: str
-    route: Route
-    tier: Tier

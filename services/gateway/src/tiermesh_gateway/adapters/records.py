@@ -1,0 +1,133 @@
+"""The decision log: records go into the spool at once, and from there to insights, off every question's path."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import datetime
+from typing import Any
+
+import grpc
+from tiermesh.insights.v1 import insights_service_pb2 as pb
+from tiermesh.insights.v1 import insights_service_pb2_grpc as rpc
+from tiermesh_runtime.principal import METADATA_KEY, PrincipalSigner
+from tiermesh_runtime.spool import RejectedError, Spool
+
+from tiermesh_gateway.adapters.translate import decision_message, request_context, timestamp
+from tiermesh_gateway.background import Background
+from tiermesh_gateway.events import DecisionMade
+from tiermesh_gateway.ports import Outcome, OutcomeSource
+from tiermesh_gateway.question import Owner, Turn
+
+DECISIONS = "decision"
+OUTCOMES = "outcome"
+DELIVERY_SECONDS = 10.0
+_TOKEN_SECONDS = 300.0
+_MOST_POSITION = 20
+_Source = pb.Outcome.Source
+_SOURCES = {
+    OutcomeSource.THUMB: _Source.SOURCE_THUMB,
+    OutcomeSource.HUMAN_OVERRIDE: _Source.SOURCE_HUMAN_OVERRIDE,
+    OutcomeSource.BOUNCE: _Source.SOURCE_BOUNCE,
+    OutcomeSource.PILL_CLICK: _Source.SOURCE_PILL_CLICK,
+    OutcomeSource.ABANDONED: _Source.SOURCE_ABANDONED,
+    OutcomeSource.COMPLETION: _Source.SOURCE_COMPLETION,
+}
+
+
+class SpoolRecorder:
+    """Takes records without waiting."""
+
+    def __init__(self, spool: Spool, background: Background, subject_key: bytes) -> None:
+        self._spool = spool
+        self._background = background
+        self._subject_key = subject_key
+
+    def decided(self, turn: Turn, made: DecisionMade, position: str, at: datetime) -> None:
+        """A decision, with everything that is needed to replay it and no text."""
+        record = pb.DecisionRecord(
+            decision=decision_message(made),
+            context=request_context(turn),
+            decided_at=timestamp(at),
+            subject_hash=subject_hash(self._subject_key, turn.question.owner),
+            position=position[:_MOST_POSITION],
+        )
+        self._background.start(self._spool.append(DECISIONS, record.SerializeToString()))
+
+    def became(self, outcome: Outcome) -> None:
+        """An outcome."""
+        record = pb.Outcome(
+            outcome_id=outcome.outcome_id,
+            decision_id=outcome.decision_id,
+            tenant=outcome.tenant,
+            source=_SOURCES[outcome.source],
+            success=outcome.success,
+            weight=outcome.weight,
+            at=timestamp(outcome.at),
+        )
+        self._background.start(self._spool.append(OUTCOMES, record.SerializeToString()))
+
+
+def subject_hash(key: bytes, owner: Owner) -> str:
+    """A person in the decision log: found again with the key, not read without it."""
+    return hmac.new(key, f"{owner.tenant}\0{owner.subject}".encode(), hashlib.sha256).hexdigest()
+
+
+class Delivery:
+    """Carries records from the spool to insights for as long as the process lives."""
+
+    def __init__(self, spool: Spool, channel: grpc.aio.Channel, signer: PrincipalSigner) -> None:
+        self._spool = spool
+        self._stub = rpc.InsightsServiceStub(channel)
+        self._signer = signer
+        self._token = ""
+        self._token_until = 0.0
+
+    async def __aenter__(self) -> Delivery:
+        self._stop = asyncio.Event()
+        self._ending = AsyncExitStack()
+        group = await self._ending.enter_async_context(asyncio.TaskGroup())
+        group.create_task(self._spool.deliver(DECISIONS, self._deliver_decisions, self._stop))
+        group.create_task(self._spool.deliver(OUTCOMES, self._deliver_outcomes, self._stop))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stop.set()
+        await self._ending.aclose()
+
+    async def _deliver_decisions(self, payloads: list[bytes]) -> None:
+        request = pb.RecordDecisionsRequest(decisions=[pb.DecisionRecord.FromString(each) for each in payloads])
+        await self._send(self._stub.RecordDecisions, request)
+
+    async def _deliver_outcomes(self, payloads: list[bytes]) -> None:
+        request = pb.RecordOutcomesRequest(outcomes=[pb.Outcome.FromString(each) for each in payloads])
+        await self._send(self._stub.RecordOutcomes, request)
+
+    async def _send(self, method: Callable[..., Awaitable[object]], request: Any) -> None:
+        try:
+            await method(request, timeout=DELIVERY_SECONDS, metadata=((METADATA_KEY, self._principal()),))
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+                raise RejectedError("insights will never take this record") from error
+            raise
+
+    def _principal(self) -> str:
+        """A service principal for recording, of no tenant: a batch holds records of many."""
+        now = time.monotonic()
+        if now >= self._token_until:
+            self._token = self._signer.mint(
+                tenant="*",
+                subject="tiermesh-gateway",
+                roles=(),
+                audience=("insights",),
+                purpose="record",
+                pack_version="",
+                request_id="",
+                ttl=_TOKEN_SECONDS,
+            )
+            self._token_until = now + _TOKEN_SECONDS / 2
+        return self._token

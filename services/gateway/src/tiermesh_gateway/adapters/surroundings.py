@@ -1,0 +1,82 @@
+"""What goes with the task that answers: the principal for inner calls, the request id, the decision in the trace."""
+
+from __future__ import annotations
+
+from opentelemetry import trace
+from tiermesh_policy import Decision
+from tiermesh_runtime import call_context, principal, semconv, telemetry
+from tiermesh_runtime.principal import PrincipalSigner
+
+from tiermesh_gateway.events import Receipt
+from tiermesh_gateway.question import Question, Turn
+
+INNER_AUDIENCE = ("classifier", "executor", "aggregator", "suggester")
+
+
+class TaskSurroundings:
+    """Binds the current task to a question."""
+
+    def __init__(self, signer: PrincipalSigner) -> None:
+        self._signer = signer
+        meter = telemetry.meter("tiermesh_gateway")
+        self._decisions = meter.create_counter("tiermesh.decisions", description="Decisions by route and rule.")
+        self._first_event = telemetry.duration_histogram("tiermesh.answer.first_event")
+
+    def enter(self, question: Question) -> str:
+        """Sign the principal, name the request; the trace id, empty when the trace is not sampled."""
+        call_context.use_request_id(question.request_id)
+        token = self._signer.mint(
+            tenant=question.caller.tenant,
+            subject=question.caller.subject,
+            roles=question.caller.roles,
+            audience=INNER_AUDIENCE,
+            pack_version=question.tenant.pack,
+            request_id=question.request_id,
+        )
+        principal.forward(token)
+        span = trace.get_current_span()
+        span.set_attribute(semconv.TENANT, question.tenant.name)
+        span.set_attribute(semconv.REQUEST_ID, question.request_id)
+        known = span.get_span_context()
+        return trace.format_trace_id(known.trace_id) if known.is_valid and known.trace_flags.sampled else ""
+
+    def decided(self, turn: Turn, decision: Decision, confidence: float | None) -> None:
+        """Note the decision and its reasons on the question's root span."""
+        route = "none" if decision.route is None else str(decision.route)
+        rules = [reason.rule for reason in decision.reasons]
+        self._decisions.add(1, {"tiermesh.route": route, "tiermesh.rule": rules[-1] if rules else ""})
+        span = trace.get_current_span()
+        if not span.is_recording():
+            return
+        span.set_attributes(
+            {
+                semconv.GEN_AI_CONVERSATION: turn.conversation_id,
+                "tiermesh.turn": turn.number,
+                "tiermesh.route": route,
+                "tiermesh.tier": 0 if decision.tier is None else int(decision.tier),
+                "tiermesh.decision.rules": rules,
+                "tiermesh.decision.reasons": [reason.detail for reason in decision.reasons],
+                "tiermesh.threshold": decision.threshold.value,
+                "tiermesh.threshold.version": decision.threshold.version,
+                "tiermesh.policy.version": decision.policy_version,
+            }
+        )
+        if confidence is not None:
+            span.set_attribute("tiermesh.confidence", confidence)
+
+    def answered(self, receipt: Receipt) -> None:
+        """Note how it ended."""
+        if receipt.timings.first_answer_event is not None:
+            self._first_event.record(receipt.timings.first_answer_event, {"tiermesh.route": str(receipt.route)})
+        span = trace.get_current_span()
+        if not span.is_recording():
+            return
+        span.set_attributes(
+            {
+                "tiermesh.answer.route": str(receipt.route),
+                "tiermesh.answer.tier": int(receipt.tier),
+                "tiermesh.answer.complete": receipt.complete,
+                "tiermesh.answer.pills": receipt.pills,
+                "tiermesh.answer.cost_micros": sum(cost.micros for cost in receipt.costs),
+            }
+        )

@@ -1,0 +1,155 @@
+"""Puts the gateway together: opens what it needs, yields its parts when ready, closes in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import grpc
+from tiermesh.gateway.v1 import gateway_service_pb2_grpc as rpc
+from tiermesh_policy import Tier
+from tiermesh_runtime.channels import open_channel
+from tiermesh_runtime.principal import PrincipalSigner
+from tiermesh_runtime.server import Registration, ServiceParts
+from tiermesh_runtime.spool import Spool
+from tiermesh_runtime.startup import StartupError
+
+from tiermesh_gateway.adapters.classifier import GrpcClassifier
+from tiermesh_gateway.adapters.executors import GrpcExecutors
+from tiermesh_gateway.adapters.health import ChannelHealth
+from tiermesh_gateway.adapters.records import Delivery, SpoolRecorder
+from tiermesh_gateway.adapters.store import Store
+from tiermesh_gateway.adapters.suggester import GrpcSuggester
+from tiermesh_gateway.adapters.surroundings import TaskSurroundings
+from tiermesh_gateway.adapters.vocabularies import PackVocabularies
+from tiermesh_gateway.asking import Asking, Parts
+from tiermesh_gateway.background import Background
+from tiermesh_gateway.identity import JwksFile, KeysUnusableError, TokenVerifier
+from tiermesh_gateway.runs import Runs
+from tiermesh_gateway.servicer import GatewayServicer
+from tiermesh_gateway.settings import GatewaySettings
+from tiermesh_gateway.tenants import TenantBook, TenantsUnusableError
+from tiermesh_gateway.turns import TurnOrder
+
+SERVICE = "tiermesh.gateway.v1.GatewayService"
+_FORGET_EVERY_SECONDS = 3600.0
+_CLASSIFY = ("/tiermesh.classifier.v1.ClassifierService/Classify",)
+_PERFORM = ("/tiermesh.aggregator.v1.AggregatorService/PerformAction",)
+_RECORD = tuple(f"/tiermesh.insights.v1.InsightsService/Record{kind}" for kind in ("Decisions", "Outcomes"))
+
+
+@asynccontextmanager
+async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
+    """The gateway, ready to serve; StartupError names the setting or file and the mend."""
+    async with AsyncExitStack() as stack:
+        verifier, tenants, signer, private_key = _from_files(settings)
+        store, spool = await _open_files(settings, stack)
+        background = Background()
+        executors = await _executor_channels(settings, stack)
+        aggregator = await _channel(stack, settings.aggregator_address, _PERFORM)
+        insights = await _channel(stack, settings.insights_address, _RECORD)
+        await stack.enter_async_context(Delivery(spool, insights, signer))
+        # Before the spool and the store are closed: what was handed to them is written.
+        stack.push_async_callback(background.finish)
+        subject_key = (
+            hashlib.sha256(b"tiermesh subjects" + private_key).digest()
+            if settings.subject_key is None
+            else settings.subject_key.read_bytes()
+        )
+        surroundings = TaskSurroundings(signer)
+        parts = Parts(
+            classifier=GrpcClassifier(
+                await _channel(stack, settings.classifier_address, _CLASSIFY), seconds=settings.classify_seconds
+            ),
+            executors=GrpcExecutors(executors),
+            suggester=GrpcSuggester(await _channel(stack, settings.suggester_address)),
+            conversations=store,
+            recorder=SpoolRecorder(spool, background, subject_key),
+            surroundings=surroundings,
+            health=ChannelHealth(executors, aggregator),
+            background=background,
+        )
+        runs = Runs(keep_seconds=settings.replay_seconds, heartbeat=settings.heartbeat_seconds)
+        stack.push_async_callback(runs.close)
+        await stack.enter_async_context(_chores(settings, tenants, store))
+        servicer = GatewayServicer(
+            verifier=verifier,
+            tenants=tenants,
+            asking=Asking(parts, TurnOrder(wait_seconds=settings.busy_seconds), settings.context_characters),
+            runs=runs,
+            store=store,
+            recorder=parts.recorder,
+            surroundings=surroundings,
+            aggregator=aggregator,
+        )
+        registration = Registration(rpc.add_GatewayServiceServicer_to_server, servicer, SERVICE)
+        yield ServiceParts(name="gateway", registrations=[registration], audience=None)
+
+
+def _from_files(settings: GatewaySettings) -> tuple[TokenVerifier, TenantBook, PrincipalSigner, bytes]:
+    try:
+        keys = JwksFile(settings.jwks, look_every=settings.reload_seconds)
+        tenants = TenantBook(settings.tenants, PackVocabularies(settings.packs))
+        private_key = settings.principal_key.read_bytes()
+        return TokenVerifier(keys), tenants, PrincipalSigner(private_key), private_key
+    except KeysUnusableError as error:
+        raise StartupError(f"TIERMESH_GATEWAY_JWKS: {error}") from error
+    except TenantsUnusableError as error:
+        raise StartupError(f"TIERMESH_GATEWAY_TENANTS:\n{error}") from error
+    except (OSError, ValueError) as error:
+        raise StartupError(
+            f"TIERMESH_GATEWAY_PRINCIPAL_KEY: {settings.principal_key}: {error}; name a PEM file with an Ed25519 key"
+        ) from error
+
+
+async def _open_files(settings: GatewaySettings, stack: AsyncExitStack) -> tuple[Store, Spool]:
+    try:
+        store = Store.open(settings.store, keep_seconds=settings.conversation_hours * 3600)
+        stack.push_async_callback(store.close)
+        spool = Spool.open(settings.spool)
+        stack.push_async_callback(spool.close)
+    except (OSError, sqlite3.Error) as error:
+        raise StartupError(
+            f"TIERMESH_GATEWAY_STORE={settings.store}, TIERMESH_GATEWAY_SPOOL={settings.spool}: {error};"
+            " name files that this process may write"
+        ) from error
+    return store, spool
+
+
+async def _executor_channels(settings: GatewaySettings, stack: AsyncExitStack) -> dict[Tier, grpc.aio.Channel]:
+    addresses = {
+        Tier.ONE: settings.executor_tier1_address,
+        Tier.TWO: settings.executor_tier2_address,
+        Tier.THREE: settings.executor_tier3_address,
+    }
+    return {tier: await _channel(stack, address) for tier, address in addresses.items() if address}
+
+
+async def _channel(stack: AsyncExitStack, address: str, idempotent: tuple[str, ...] = ()) -> grpc.aio.Channel:
+    return await stack.enter_async_context(open_channel(address, idempotent=idempotent))
+
+
+@asynccontextmanager
+async def _chores(settings: GatewaySettings, tenants: TenantBook, store: Store) -> AsyncIterator[None]:
+    """What goes on beside the questions: files that changed, conversations that expired."""
+    stop = asyncio.Event()
+
+    async def forget() -> None:
+        while not stop.is_set():
+            await store.forget_expired()
+            try:
+                async with asyncio.timeout(_FORGET_EVERY_SECONDS):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(tenants.watch(settings.reload_seconds, stop))
+        group.create_task(forget())
+        try:
+            yield
+        finally:
+            stop.set()

@@ -1,0 +1,98 @@
+"""Settings of the gateway, from TIERMESH_GATEWAY_* variables. Tenants' policies are files of their own (`tenants`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import SettingsConfigDict
+from tiermesh_runtime.channels import checked_address
+from tiermesh_runtime.settings import ServiceSettings
+
+STATE = Path(".tiermesh")
+
+
+class GatewaySettings(ServiceSettings):
+    """One frozen object; every field has a working default for the development set-up."""
+
+    model_config = SettingsConfigDict(env_prefix="TIERMESH_GATEWAY_", frozen=True)
+
+    port: int = Field(default=50050, ge=0, le=65535, description="a port between 0 and 65535")
+    classifier_address: str = Field(default="127.0.0.1:50051", description="host:port of the classifier")
+    executor_tier1_address: str = Field(default="127.0.0.1:50061", description="host:port of the tier-1 executor")
+    executor_tier2_address: str = Field(default="127.0.0.1:50062", description="host:port of the tier-2 executor")
+    executor_tier3_address: str = Field(default="", description="host:port of the tier-3 executor; empty has none")
+    suggester_address: str = Field(default="127.0.0.1:50054", description="host:port of the suggester")
+    aggregator_address: str = Field(default="127.0.0.1:50053", description="host:port of the aggregator")
+    insights_address: str = Field(default="127.0.0.1:50055", description="host:port of insights")
+    jwks: Path = Field(
+        default=STATE / "keys/jwks.json", description="JWKS file with the keys that sign callers' tokens"
+    )
+    principal_key: Path = Field(
+        default=STATE / "keys/principal.pem", description="PEM file with the Ed25519 key that signs inner principals"
+    )
+    subject_key: Path | None = Field(
+        default=None, description="file with the secret that hashes persons in the decision log"
+    )
+    tenants: Path = Field(
+        default=Path("services/gateway/config/tenants"), description="folder of tenant policies (*.yaml)"
+    )
+    packs: Path = Field(default=Path("packs"), description="folder that holds the domain packs")
+    store: Path = Field(
+        default=STATE / "data/conversations.sqlite", description="SQLite file that remembers conversations"
+    )
+    spool: Path = Field(
+        default=STATE / "spool/gateway.sqlite", description="SQLite file that holds what insights has not got yet"
+    )
+    classify_seconds: float = Field(
+        default=0.15, gt=0, le=5, description="time for classification before the failure policy decides"
+    )
+    busy_seconds: float = Field(
+        default=5.0, gt=0, le=60, description="how long a turn waits for the one before it in its conversation"
+    )
+    heartbeat_seconds: float = Field(
+        default=10.0, gt=0, le=60, description="idle time after which a heartbeat keeps proxies from cutting a stream"
+    )
+    replay_seconds: float = Field(
+        default=60.0, ge=0, le=600, description="how long asking again with the same request id replays"
+    )
+    conversation_hours: float = Field(
+        default=72.0, gt=0, le=24 * 366, description="idle hours after which a conversation is forgotten"
+    )
+    context_characters: int = Field(
+        default=16_000, ge=0, le=400_000, description="most characters of earlier turns that an executor gets"
+    )
+    reload_seconds: float = Field(default=2.0, gt=0, le=60, description="how often files are looked at for changes")
+
+    @field_validator(
+        "classifier_address",
+        "executor_tier1_address",
+        "executor_tier2_address",
+        "suggester_address",
+        "aggregator_address",
+        "insights_address",
+    )
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        return checked_address(value)
+
+    @field_validator("executor_tier3_address")
+    @classmethod
+    def _is_address_or_empty(cls, value: str) -> str:
+        return checked_address(value) if value else value
+
+    @field_validator("jwks", "principal_key", "subject_key")
+    @classmethod
+    def _is_file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            message = f"there is no file {str(value)!r}"
+            raise ValueError(message)
+        return value
+
+    @field_validator("tenants", "packs")
+    @classmethod
+    def _is_folder(cls, value: Path) -> Path:
+        if not value.is_dir():
+            message = f"there is no folder {str(value)!r}"
+            raise ValueError(message)
+        return value

@@ -1,0 +1,160 @@
+"""Tenants from files, one each: checked on load, read again on change, the last good one kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import structlog
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from tiermesh_policy import PolicyProblem, PolicyProblems, TenantPolicy, Vocabulary, parse_policy
+from tiermesh_policy.schema import problems_of
+
+from tiermesh_gateway.errors import UnknownTenant
+from tiermesh_gateway.question import Tenant
+
+# Vocabulary of a pack such as "hr@1.0.0"; LookupError says what is wrong with it.
+Vocabularies = Callable[[str], Vocabulary]
+_Stamp = tuple[int, int]
+
+
+class TenantsUnusableError(Exception):
+    """Tenant files that cannot be used; the message lists every problem with its file."""
+
+
+class TenantFile(BaseModel):
+    """What a tenant's file says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tenant: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    pack: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}@[0-9A-Za-z.+-]{1,40}$")]
+    time_zone: str = "UTC"
+    locale: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{0,35}$")] = ""
+    policy: dict[str, Any] = {}
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_time_zone(cls, value: str) -> str:
+        if not known_time_zone(value):
+            message = "no known time zone; use an IANA name such as Europe/Berlin"
+            raise ValueError(message)
+        return value
+
+
+class TenantBook:
+    """The tenants of a folder."""
+
+    def __init__(self, folder: Path, vocabularies: Vocabularies) -> None:
+        """TenantsUnusableError with every problem of every file: a start-up error."""
+        self._folder = folder
+        self._vocabularies = vocabularies
+        self._stamps = self._look()
+        loaded, problems = self._load(self._stamps)
+        if not self._stamps:
+            problems.append(f"{folder}: no tenant file; add one such as acme.yaml")
+        if problems:
+            raise TenantsUnusableError("\n".join(problems))
+        self._by_file: Mapping[Path, Tenant] = loaded
+        self._by_name = {tenant.name: tenant for tenant in loaded.values()}
+
+    def get(self, name: str) -> Tenant:
+        """The tenant of this name; UnknownTenant when there is none."""
+        tenant = self._by_name.get(name)
+        if tenant is None:
+            raise UnknownTenant
+        return tenant
+
+    async def watch(self, every: float, stop: asyncio.Event) -> None:
+        """Reload on change until `stop`."""
+        while not stop.is_set():
+            try:
+                async with asyncio.timeout(every):
+                    await stop.wait()
+            except TimeoutError:
+                await asyncio.to_thread(self.refresh)
+
+    def refresh(self) -> None:
+        """Read changed files; a file that became unusable keeps its last good tenant, a removed one loses it."""
+        stamps = self._look()
+        if stamps == self._stamps:
+            return
+        changed = {path: stamp for path, stamp in stamps.items() if self._stamps.get(path) != stamp}
+        self._stamps = stamps
+        loaded, problems = self._load(changed)
+        log = structlog.get_logger()
+        for problem in problems:
+            log.error("tenant_file_refused", problem=problem)
+        by_file = {
+            path: loaded.get(path) or self._by_file[path] for path in stamps if path in {*loaded, *self._by_file}
+        }
+        self._by_file = by_file
+        # One assignment: whoever reads meanwhile sees all of the old or all of the new.
+        self._by_name = {tenant.name: tenant for tenant in by_file.values()}
+        log.info("tenants_loaded", tenants=sorted(self._by_name), changed=sorted(path.name for path in loaded))
+
+    def _look(self) -> dict[Path, _Stamp]:
+        found: dict[Path, _Stamp] = {}
+        for path in sorted(self._folder.glob("*.yaml")):
+            try:
+                status = path.stat()
+            except OSError:
+                continue
+            found[path] = (status.st_mtime_ns, status.st_size)
+        return found
+
+    def _load(self, paths: Mapping[Path, _Stamp]) -> tuple[dict[Path, Tenant], list[str]]:
+        loaded: dict[Path, Tenant] = {}
+        problems: list[str] = []
+        for path in paths:
+            tenant, found = load_tenant(path, self._vocabularies)
+            problems += [f"{path}: {each.field}: {each.description}" for each in found]
+            if tenant is None:
+                continue
+            if tenant.name in {known.name for known in loaded.values()}:
+                problems.append(f"{path}: tenant: {tenant.name!r} is in another file, too; keep one")
+                continue
+            loaded[path] = tenant
+        return loaded, problems
+
+
+def load_tenant(path: Path, vocabularies: Vocabularies) -> tuple[Tenant | None, list[PolicyProblem]]:
+    """The tenant of one file, or everything that is wrong with it."""
+    problems: list[PolicyProblem] = []
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        return None, [PolicyProblem("(file)", f"cannot be read ({type(error).__name__})")]
+    except yaml.YAMLError as error:
+        return None, [PolicyProblem("(file)", f"not valid YAML: {' '.join(str(error).split())}")]
+    if not isinstance(data, dict):
+        return None, [PolicyProblem("(file)", "must be a mapping with tenant, pack and policy")]
+    policy, vocabulary, head = TenantPolicy(), Vocabulary(), None
+    try:
+        head = TenantFile.model_validate(data)
+        vocabulary = vocabularies(head.pack)
+    except ValidationError as error:
+        problems += problems_of(error)
+    except LookupError as error:
+        problems.append(PolicyProblem("pack", str(error.args[0])))
+    try:
+        given = data.get("policy") or {}
+        policy = parse_policy(given) if isinstance(given, dict) else policy
+    except PolicyProblems as error:
+        problems += [PolicyProblem(f"policy.{each.field}", each.description) for each in error.problems]
+    if head is None or problems:
+        return None, problems
+    return Tenant(head.tenant, head.pack, head.time_zone, head.locale, policy, vocabulary), []
+
+
+def known_time_zone(name: str) -> bool:
+    """True for an IANA time zone."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
