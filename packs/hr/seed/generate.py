@@ -1,7 +1,7 @@
 """The way into the HR data generator: `tables()` for loaders, and a small command that writes files.
 
-Meant to be loaded by path (`importlib.util.spec_from_file_location`); the modules it is made of live in `hr_seed` beside
-it and are loaded under a name of their own, so that nothing is put on `sys.path` and two packs can be loaded at once.
+Meant to be loaded by path (`importlib.util.spec_from_file_location`); the modules it is made of live in `hr_seed`
+beside it and are loaded under a name of their own: nothing is put on `sys.path`, and two packs can be loaded at once.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ def tables(
 ) -> Iterator[tuple[str, Columns]]:
     """Yields (table, columns) chunks of at most 250,000 rows, every row after the rows that it refers to.
 
-    `employees` are active on `as_of`; leavers come on top. The period begins on 1 January, `years` years before the year
-    of `as_of`; nothing has happened after `as_of`, save leave that is planned. The same arguments make the same data.
+    `employees` are active on `as_of`; leavers come on top. The period begins on 1 January, `years` years before the
+    year of `as_of`; nothing has happened after `as_of`, save leave that is planned. The same arguments make the same
+    data.
     `attendance_days` is how many weekdays of attendance there are, counted back from `as_of`; by default the whole
     period for up to 5,000 employees and the last 60 for more. `progress` hears (table, share of it done, up to 1.0).
     Column conventions are in README.md. Raises ValueError for arguments that no data can be made for.

@@ -1,1 +1,1 @@
-"""Invents one company's HR data: people first, then everything that happens to them. Writes no files, knows no database."""
+"""Invents one company's HR data: people first, then what happens to them. Knows no database."""

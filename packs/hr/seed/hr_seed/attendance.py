@@ -69,7 +69,15 @@ def attendance_table(
             last = min(first + block, len(people))
             draws = stream(options.seed, "attendance", first)
             leave = _leave_codes(by_person, first, last, days)
-            rows = _rows(draws, people, workdays, habits, leave, first, days)
+            rows = _rows(
+                draws=draws,
+                people=people,
+                workdays=workdays,
+                habits=habits,
+                leave=leave,
+                first=first,
+                days=days,
+            )
             if len(rows.person):
                 yield _columns(draws, people, habits, rows)
             progress(last / len(people))
@@ -112,6 +120,7 @@ def _leave_codes(requests: Requests, first: int, last: int, days: Ints) -> Ints:
 
 
 def _rows(
+    *,
     draws: np.random.Generator,
     people: People,
     workdays: Workdays,

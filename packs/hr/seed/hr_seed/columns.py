@@ -32,8 +32,16 @@ def moments(minutes: Ints) -> Times:
 
 def texts(values: Sequence[str], codes: Ints | None = None) -> Texts:
     """The values, or the value of each code; -1 is NULL."""
-    known = np.array([*values, None], dtype=object)
+    known = with_null(np.array(values, dtype=object))
     return known[:-1] if codes is None else known[codes]
+
+
+def with_null(values: Texts) -> Texts:
+    """The values and None after the last, so that position -1 is NULL."""
+    longer: Texts = np.empty(len(values) + 1, dtype=object)
+    longer[:-1] = values
+    longer[-1] = None
+    return longer
 
 
 def numbered(prefix: str, first: int, count: int, width: int = 7) -> Texts:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .columns import Chunk, Ints, dates, numbered, split, texts
+from .columns import Chunk, Columns, Ints, dates, numbered, split, texts
 from .draws import stream, weighted
 from .options import Options
 from .pay import PayHistory, promotions
@@ -47,7 +47,7 @@ def event_table(options: Options, people: People, pay: PayHistory) -> Iterator[C
     kind = np.concatenate([np.full(len(part[0]), part[2]) for part in parts])
     detail = np.concatenate([part[3] for part in parts])
     order = np.lexsort((kind, person, day))
-    columns = {
+    columns: Columns = {
         "event_id": numbered("EV", 1, len(order)),
         "employee_id": people.ids[person[order]],
         "kind": texts(_KINDS, kind[order]),

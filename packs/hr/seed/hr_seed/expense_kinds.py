@@ -41,12 +41,37 @@ class Occasion:
 
 _HOTEL, _MEALS, _TAXI, _FLIGHT, _TRAIN, _MILEAGE, _OFFICE, _PHONE, _CLIENT = range(9)
 OCCASIONS = (
-    Occasion(0.22, ("Customer visit", "Conference", "Team workshop"), (_FLIGHT, _HOTEL, _TAXI, _MEALS, _MEALS), 2, 5, 0.5),
+    Occasion(
+        0.22, ("Customer visit", "Conference", "Team workshop"), (_FLIGHT, _HOTEL, _TAXI, _MEALS, _MEALS), 2, 5, 0.5
+    ),
     Occasion(0.22, ("Site visit", "Supplier meeting", "Training"), (_TRAIN, _HOTEL, _MEALS, _TAXI, _MEALS), 1, 5, 0.1),
-    Occasion(0.18, ("Client dinner", "Client event", "Contract signing"), (_CLIENT, _TAXI, _MEALS, _TAXI, _MEALS), 1, 3, 0.15),
-    Occasion(0.12, ("Home office equipment", "Office supplies", "Desk accessories"), (_OFFICE, _OFFICE, _OFFICE, _OFFICE, _OFFICE), 1, 3, 0.0),
-    Occasion(0.12, ("Monthly phone bill", "Mobile data", "Internet at home"), (_PHONE, _PHONE, _PHONE, _PHONE, _PHONE), 1, 1, 0.0),
-    Occasion(0.14, ("Drive to customer", "Drive to warehouse", "Drive to airport"), (_MILEAGE, _MEALS, _MILEAGE, _MEALS, _MEALS), 1, 3, 0.0),
-)  # fmt: skip
+    Occasion(
+        0.18, ("Client dinner", "Client event", "Contract signing"), (_CLIENT, _TAXI, _MEALS, _TAXI, _MEALS), 1, 3, 0.15
+    ),
+    Occasion(
+        0.12,
+        ("Home office equipment", "Office supplies", "Desk accessories"),
+        (_OFFICE, _OFFICE, _OFFICE, _OFFICE, _OFFICE),
+        1,
+        3,
+        0.0,
+    ),
+    Occasion(
+        0.12,
+        ("Monthly phone bill", "Mobile data", "Internet at home"),
+        (_PHONE, _PHONE, _PHONE, _PHONE, _PHONE),
+        1,
+        1,
+        0.0,
+    ),
+    Occasion(
+        0.14,
+        ("Drive to customer", "Drive to warehouse", "Drive to airport"),
+        (_MILEAGE, _MEALS, _MILEAGE, _MEALS, _MEALS),
+        1,
+        3,
+        0.0,
+    ),
+)
 LINES = np.array([occasion.lines for occasion in OCCASIONS])
 ALL_PURPOSES = tuple(purpose for occasion in OCCASIONS for purpose in occasion.purposes)

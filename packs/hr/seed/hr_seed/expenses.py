@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .columns import NO_DAY, Chunk, Columns, Floats, Ints, dates, numbered, rows_of, split, texts
+from .columns import NO_DAY, Chunk, Columns, Floats, Ints, Texts, dates, numbered, rows_of, split, texts
 from .draws import stream, weighted
 from .expense_kinds import (
     ALL_MERCHANTS,
@@ -73,7 +73,12 @@ def expense_tables(
         table = _claim_columns(draws, options, people, claims, claim_ids)
         yield from split("expense_claims", table)
         line_ids = numbered("EL", lines_made + 1, len(lines.claim), 8)
-        yield from split("expense_lines", _line_columns(people, rates, claims, lines, claim_ids, line_ids))
+        yield from split(
+            "expense_lines",
+            _line_columns(
+                people=people, rates=rates, claims=claims, lines=lines, claim_ids=claim_ids, line_ids=line_ids
+            ),
+        )
         claims_made, lines_made = claims_made + rows_of(table), lines_made + len(line_ids)
         progress(last / len(people))
 
@@ -141,7 +146,7 @@ def _with_duplicates(
 
 
 def _claim_columns(
-    draws: np.random.Generator, options: Options, people: People, claims: _Claims, claim_ids: np.ndarray
+    draws: np.random.Generator, options: Options, people: People, claims: _Claims, claim_ids: Texts
 ) -> Columns:
     """Statuses follow from age: begun, handed in, decided within weeks, paid within two more."""
     count = len(claims.person)
@@ -170,7 +175,7 @@ def _claim_columns(
 
 
 def _line_columns(
-    people: People, rates: Rates, claims: _Claims, lines: _Lines, claim_ids: np.ndarray, line_ids: np.ndarray
+    *, people: People, rates: Rates, claims: _Claims, lines: _Lines, claim_ids: Texts, line_ids: Texts
 ) -> Columns:
     euros = rates.to_eur(lines.amount, lines.currency, lines.spent)
     return {

@@ -7,13 +7,45 @@ from math import radians, sin
 COUNTRIES = ("DE", "GB", "IN", "US", "FR", "ES")
 
 _FIXED: dict[str, tuple[tuple[int, int, str], ...]] = {
-    "DE": ((1, 1, "New Year's Day"), (5, 1, "Labour Day"), (10, 3, "German Unity Day"), (12, 25, "Christmas Day"), (12, 26, "Second Day of Christmas")),
+    "DE": (
+        (1, 1, "New Year's Day"),
+        (5, 1, "Labour Day"),
+        (10, 3, "German Unity Day"),
+        (12, 25, "Christmas Day"),
+        (12, 26, "Second Day of Christmas"),
+    ),
     "GB": ((1, 1, "New Year's Day"), (12, 25, "Christmas Day"), (12, 26, "Boxing Day")),
-    "IN": ((1, 1, "New Year's Day"), (1, 26, "Republic Day"), (5, 1, "Labour Day"), (8, 15, "Independence Day"), (10, 2, "Gandhi Jayanti"), (12, 25, "Christmas Day")),
+    "IN": (
+        (1, 1, "New Year's Day"),
+        (1, 26, "Republic Day"),
+        (5, 1, "Labour Day"),
+        (8, 15, "Independence Day"),
+        (10, 2, "Gandhi Jayanti"),
+        (12, 25, "Christmas Day"),
+    ),
     "US": ((1, 1, "New Year's Day"), (6, 19, "Juneteenth"), (7, 4, "Independence Day"), (12, 25, "Christmas Day")),
-    "FR": ((1, 1, "New Year's Day"), (5, 1, "Labour Day"), (5, 8, "Victory Day"), (7, 14, "Bastille Day"), (8, 15, "Assumption Day"), (11, 1, "All Saints' Day"), (11, 11, "Armistice Day"), (12, 25, "Christmas Day")),
-    "ES": ((1, 1, "New Year's Day"), (1, 6, "Epiphany"), (5, 1, "Labour Day"), (8, 15, "Assumption Day"), (10, 12, "National Day"), (11, 1, "All Saints' Day"), (12, 6, "Constitution Day"), (12, 8, "Immaculate Conception"), (12, 25, "Christmas Day")),
-}  # fmt: skip
+    "FR": (
+        (1, 1, "New Year's Day"),
+        (5, 1, "Labour Day"),
+        (5, 8, "Victory Day"),
+        (7, 14, "Bastille Day"),
+        (8, 15, "Assumption Day"),
+        (11, 1, "All Saints' Day"),
+        (11, 11, "Armistice Day"),
+        (12, 25, "Christmas Day"),
+    ),
+    "ES": (
+        (1, 1, "New Year's Day"),
+        (1, 6, "Epiphany"),
+        (5, 1, "Labour Day"),
+        (8, 15, "Assumption Day"),
+        (10, 12, "National Day"),
+        (11, 1, "All Saints' Day"),
+        (12, 6, "Constitution Day"),
+        (12, 8, "Immaculate Conception"),
+        (12, 25, "Christmas Day"),
+    ),
+}
 _FROM_EASTER: dict[str, tuple[tuple[int, str], ...]] = {
     "DE": ((-2, "Good Friday"), (1, "Easter Monday"), (39, "Ascension Day"), (50, "Whit Monday")),
     "GB": ((-2, "Good Friday"), (1, "Easter Monday")),

@@ -5,7 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .columns import NO_DAY, Bools, Chunk, Floats, Ints, dates, numbered, split, texts, year_of, year_start
+from .columns import (
+    NO_DAY,
+    Bools,
+    Chunk,
+    Columns,
+    Floats,
+    Ints,
+    dates,
+    gather,
+    numbered,
+    split,
+    texts,
+    year_of,
+    year_start,
+)
 from .draws import stream
 from .leave_wishes import ANNUAL, COMPASSIONATE, LEAVE_TYPES, SICK, STUDY, Wishes, make_wishes
 from .options import Options
@@ -102,7 +116,7 @@ def _free_of_overlap(requests: Requests) -> Bools:
     taken_from[requests.person[upcoming]] = requests.start[upcoming]
     taken_to[requests.person[upcoming]] = requests.end[upcoming]
     person = requests.person
-    keep = upcoming | (requests.end < taken_from[person]) | (requests.start > taken_to[person])
+    keep: Bools = upcoming | (requests.end < taken_from[person]) | (requests.start > taken_to[person])
     order = np.lexsort((requests.start, person))
     order = order[keep[order]]
     # A running maximum of the ends, person by person: the person's number outweighs any day.
@@ -125,7 +139,8 @@ def _within_allowance(people: People, requests: Requests) -> Bools:
     allowed = entitled(people, requests.person, requests.leave_type, year)
     fits = np.ones(len(order), dtype=np.bool_)
     fits[order] = running - before <= allowed[order]
-    return fits | ~np.isin(requests.leave_type, _LIMITED)
+    kept: Bools = fits | ~np.isin(requests.leave_type, _LIMITED)
+    return kept
 
 
 def entitled(people: People, person: Ints, leave_type: Ints, year: Ints) -> Floats:
@@ -157,7 +172,7 @@ def _decided(options: Options, requests: Requests) -> Requests:
 
 def leave_type_table() -> Iterator[Chunk]:
     """The table `leave_types`."""
-    columns = {
+    columns: Columns = {
         "leave_type": texts(LEAVE_TYPES),
         "name": texts(_NAMES),
         "paid": np.array([name != "unpaid" for name in LEAVE_TYPES]),
@@ -171,7 +186,7 @@ def request_table(people: People, requests: Requests) -> Iterator[Chunk]:
     """The table `leave_requests`."""
     decider = people.in_charge(requests.person, np.where(requests.decided > NO_DAY, requests.decided, requests.applied))
     decider = np.where(requests.decided > NO_DAY, decider, -1)
-    columns = {
+    columns: Columns = {
         "leave_request_id": numbered("LR", 1, len(requests.person)),
         "employee_id": people.ids[requests.person],
         "leave_type": texts(LEAVE_TYPES, requests.leave_type),
@@ -188,24 +203,27 @@ def request_table(people: People, requests: Requests) -> Iterator[Chunk]:
 
 def balance_table(options: Options, people: People, requests: Requests) -> Iterator[Chunk]:
     """The table `leave_balances`: the sums of the requests by person, type and year, up to the year of `as_of`."""
-    years = np.arange(options.start_year, options.as_of.year + 1)
-    everybody = np.arange(len(people))
+    yield from gather("leave_balances", _balances(options, people, requests))
+
+
+def _balances(options: Options, people: People, requests: Requests) -> Iterator[Columns]:
     carried = np.zeros((len(LEAVE_TYPES), len(people)))
     carried[ANNUAL] = stream(options.seed, "leave", "carried").integers(0, 11, len(people)) / 2
     carried[ANNUAL, people.hired >= options.start] = 0
     year_of_request = year_of(requests.start)
-    for year in years:
-        employed = (people.hired < year_start(year + 1)) & (people.active | (people.left >= year_start(year)))
+    for year in range(options.start_year, options.as_of.year + 1):
+        years = np.full(len(people), year)
+        employed = (people.hired < year_start(years + 1)) & (people.active | (people.left >= year_start(years)))
         for leave_type in _LIMITED:
             own = (year_of_request == year) & (requests.leave_type == leave_type)
             taken = _sum_of_days(requests, own & (requests.status == APPROVED), len(people))
             pending = _sum_of_days(requests, own & (requests.status == PENDING), len(people))
-            allowance = entitled(people, everybody, np.full(len(people), leave_type), np.full(len(people), year))
+            allowance = entitled(people, np.arange(len(people)), np.full(len(people), leave_type), years)
             remaining = allowance + carried[leave_type] - taken
-            columns = {
+            yield {
                 "employee_id": people.ids[:-1][employed],
                 "leave_type": texts(LEAVE_TYPES, np.full(int(employed.sum()), leave_type)),
-                "year": np.full(int(employed.sum()), year),
+                "year": years[employed],
                 "entitled_days": allowance[employed],
                 "carried_days": carried[leave_type][employed],
                 "taken_days": taken[employed],
@@ -213,8 +231,8 @@ def balance_table(options: Options, people: People, requests: Requests) -> Itera
                 "remaining_days": remaining[employed],
             }
             carried[leave_type] = np.where(employed, np.clip(remaining, 0, _CARRY_OVER[leave_type]), 0)
-            yield from split("leave_balances", columns)
 
 
 def _sum_of_days(requests: Requests, which: Bools, people: int) -> Floats:
-    return np.bincount(requests.person[which], weights=requests.days[which], minlength=people)
+    sums = np.bincount(requests.person[which], weights=requests.days[which], minlength=people)
+    return sums.astype(np.float64)

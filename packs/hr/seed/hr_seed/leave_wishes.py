@@ -75,16 +75,18 @@ def make_wishes(options: Options, people: People) -> Wishes:
     parts += [_odd_days(options, grid, number) for number in range(_ODD_DAYS_A_YEAR)]
     parts += [_sickness(options, grid, len(people))]
     parts += [
-        _rare(options, grid, PARENTAL, 0.025, (20, 110), 90),
-        _rare(options, grid, UNPAID, 0.025, (1, 15), 30),
-        _rare(options, grid, STUDY, 0.06, (1, 5), 30),
-        _rare(options, grid, COMPASSIONATE, 0.05, (1, 3), 0),
+        _rare(options, grid, PARENTAL, chance=0.025, length=(20, 110), lead=90),
+        _rare(options, grid, UNPAID, chance=0.025, length=(1, 15), lead=30),
+        _rare(options, grid, STUDY, chance=0.06, length=(1, 5), lead=30),
+        _rare(options, grid, COMPASSIONATE, chance=0.05, length=(1, 3), lead=0),
         _upcoming(options, people),
     ]
     return Wishes(*(np.concatenate([getattr(part, field) for part in parts]) for field in Wishes.__dataclass_fields__))
 
 
-def _wishes(person: Ints, leave_type: int, start: Ints, length: Ints, lead: Ints, half: Bools | None = None) -> Wishes:
+def _wishes(
+    *, person: Ints, leave_type: int, start: Ints, length: Ints, lead: Ints, half: Bools | None = None
+) -> Wishes:
     none = np.zeros(len(person), dtype=np.bool_)
     return Wishes(person, np.full(len(person), leave_type), start, length, none if half is None else half, lead, none)
 
@@ -96,7 +98,7 @@ def _season(options: Options, grid: _PersonYears, season: _Season) -> Wishes:
     length = draws.integers(season.short, season.long + 1, len(wanted))
     lead = 7 + draws.exponential(season.lead, len(wanted)).astype(np.int64)
     start = grid.first_day[wanted] + day.astype(np.int64)
-    return _wishes(grid.person[wanted], ANNUAL, start, length, lead)
+    return _wishes(person=grid.person[wanted], leave_type=ANNUAL, start=start, length=length, lead=lead)
 
 
 def _odd_days(options: Options, grid: _PersonYears, number: int) -> Wishes:
@@ -107,7 +109,7 @@ def _odd_days(options: Options, grid: _PersonYears, number: int) -> Wishes:
     length = 1 + weighted(draws, (0.6, 0.25, 0.15), len(wanted))
     half = (length == 1) & (draws.random(len(wanted)) < 0.2)
     lead = 2 + draws.exponential(14, len(wanted)).astype(np.int64)
-    return _wishes(grid.person[wanted], ANNUAL, start, length, lead, half)
+    return _wishes(person=grid.person[wanted], leave_type=ANNUAL, start=start, length=length, lead=lead, half=half)
 
 
 def _sickness(options: Options, grid: _PersonYears, people: int) -> Wishes:
@@ -121,18 +123,18 @@ def _sickness(options: Options, grid: _PersonYears, people: int) -> Wishes:
     )
     spells = np.array([1, 2, 3, 4, 5, 8, 10, 15, 30])
     length = spells[weighted(draws, (0.33, 0.25, 0.18, 0.08, 0.07, 0.03, 0.03, 0.02, 0.01), len(person))]
-    return _wishes(grid.person[person], SICK, start, length, np.zeros(len(person), dtype=np.int64))
+    return _wishes(person=grid.person[person], leave_type=SICK, start=start, length=length, lead=np.zeros_like(start))
 
 
 def _rare(
-    options: Options, grid: _PersonYears, leave_type: int, chance: float, length: tuple[int, int], lead: int
+    options: Options, grid: _PersonYears, leave_type: int, *, chance: float, length: tuple[int, int], lead: int
 ) -> Wishes:
     draws = stream(options.seed, "leave", LEAVE_TYPES[leave_type])
     wanted = np.flatnonzero(draws.random(len(grid)) < chance)
     start = grid.first_day[wanted] + draws.integers(0, 364, len(wanted))
     days = draws.integers(length[0], length[1] + 1, len(wanted))
     ahead = (lead * (0.5 + draws.random(len(wanted)))).astype(np.int64)
-    return _wishes(grid.person[wanted], leave_type, start, days, ahead)
+    return _wishes(person=grid.person[wanted], leave_type=leave_type, start=start, length=days, lead=ahead)
 
 
 def _upcoming(options: Options, people: People) -> Wishes:

@@ -85,7 +85,7 @@ def make_pay(options: Options, people: People) -> PayHistory:
         got=got,
         promoted=promoted,
         salary=np.round(today[:, None] / after, -1),
-        first_salary=np.round(today / factor[:, -1], -1),
+        first_salary=np.round(today / factor[:, -1], -1).astype(np.float64),
         grade=people.grade[:, None] - np.concatenate([np.zeros((len(people), 1), np.int64), steps[:, :-1]], axis=1),
         first_grade=people.grade - steps[:, -1],
     )
@@ -119,7 +119,7 @@ def compensation_table(people: People, pay: PayHistory, rates: Rates) -> Iterato
     order = np.lexsort((since, who))
     who, since, salary, grade = who[order], since[order], salary[order], grade[order]
     currency = OFFICE_CURRENCY[people.office[who]]
-    columns = {
+    columns: Columns = {
         "employee_id": people.ids[who],
         "effective_on": dates(since),
         "annual_salary": salary,
@@ -131,6 +131,7 @@ def compensation_table(people: People, pay: PayHistory, rates: Rates) -> Iterato
 
 
 def payslip_table(
+    *,
     options: Options,
     people: People,
     pay: PayHistory,
@@ -147,7 +148,15 @@ def payslip_table(
     def months() -> Iterator[Columns]:
         made = 0
         for month in range(first, last):
-            columns = _payslips(options, people, pay, rates, month, unpaid[:, month - first], made)
+            columns = _payslips(
+                options=options,
+                people=people,
+                pay=pay,
+                rates=rates,
+                month=month,
+                unpaid=unpaid[:, month - first],
+                made=made,
+            )
             made += len(columns["payslip_id"])
             yield columns
             progress((month - first + 1) / (last - first))
@@ -169,7 +178,7 @@ def _unpaid_days(requests: Requests, people: int, first: int, last: int) -> Floa
 
 
 def _payslips(
-    options: Options, people: People, pay: PayHistory, rates: Rates, month: int, unpaid: Floats, made: int
+    *, options: Options, people: People, pay: PayHistory, rates: Rates, month: int, unpaid: Floats, made: int
 ) -> Columns:
     first, after = month_start(np.array([month, month + 1]))
     days = np.minimum(people.last_day, after - 1) - np.maximum(people.hired, first) + 1
@@ -230,8 +239,7 @@ def _overtime(draws: np.random.Generator, people: People, who: Ints, monthly: Fl
     paid = shifts & (people.grade[who] <= 5) & (draws.random(len(who)) < 0.35)
     hours = draws.integers(1, 13, len(who))
     hourly = monthly / (people.weekly_hours[who] * 52 / 12)
-    overtime: Floats = np.round(np.where(paid, hours * hourly * 1.25, 0.0), 2)
-    return overtime
+    return np.round(np.where(paid, hours * hourly * 1.25, 0.0), 2).astype(np.float64)
 
 
 def _deductions(office: Ints, gross: Floats, monthly: Floats, rate: Floats) -> tuple[Floats, Floats]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .columns import NO_DAY, Bools, Chunk, Floats, Ints, Texts, dates, numbered, split, texts
+from .columns import NO_DAY, Bools, Chunk, Columns, Floats, Ints, Texts, dates, numbered, split, texts, with_null
 from .draws import stream, weighted
 from .names import FIRST_NAMES, LAST_NAMES
 from .options import Options
@@ -73,7 +73,7 @@ def make_people(options: Options) -> People:
     hired, left = _employment(options, active, leads)
     employment = _contracts(options, leads)
     return People(
-        ids=np.append(numbered("E", 1, count, max(5, len(str(count)))), None),
+        ids=with_null(numbered("E", 1, count, max(5, len(str(count))))),
         department=department,
         office=office,
         active=active,
@@ -165,7 +165,7 @@ def employee_table(options: Options, people: People) -> Iterator[Chunk]:
     born = stream(options.seed, "born").random(count)
     age = np.where(people.grade >= 6, 34, 20) + born * np.where(people.grade >= 6, 28, 38)
     age = np.where(people.employment == INTERN, 19 + born * 6, age)
-    columns = {
+    columns: Columns = {
         "employee_id": people.ids[:-1],
         "full_name": texts([f"{one} {other}" for one, other in zip(first, last, strict=True)]),
         "email": _emails(first, last),
@@ -212,8 +212,9 @@ def _emails(first: list[str], last: list[str]) -> Texts:
 
 
 def _ascii(name: str) -> str:
-    for letters in ("ä ae", "ö oe", "ü ue", "ß ss", "ı i"):
-        name = name.lower().replace(*letters.split())
+    name = name.lower()
+    for letter, plain in (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("ß", "ss"), ("ı", "i")):
+        name = name.replace(letter, plain)
     return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
 
 

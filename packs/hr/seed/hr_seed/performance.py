@@ -43,7 +43,7 @@ def make_cycles(options: Options) -> list[Cycle]:
 
 def cycle_table(options: Options, cycles: list[Cycle]) -> Iterator[Chunk]:
     """The table `review_cycles`."""
-    columns = {
+    columns: Columns = {
         "cycle_id": texts([cycle.cycle_id for cycle in cycles]),
         "name": texts([cycle.name for cycle in cycles]),
         "start_date": dates(np.array([cycle.start for cycle in cycles])),
@@ -168,7 +168,7 @@ def feedback_table(options: Options, people: People) -> Iterator[Chunk]:
     order = np.lexsort((receiver, given))
     receiver, giver, given = receiver[order], giver[order], given[order]
     kind = weighted(draws, (0.45, 0.25, 0.30), len(order))
-    columns = {
+    columns: Columns = {
         "feedback_id": numbered("FB", 1, len(order)),
         "from_employee_id": people.ids[giver],
         "to_employee_id": people.ids[receiver],

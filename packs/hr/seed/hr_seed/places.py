@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .columns import Chunk, split, texts
+from .columns import Chunk, Columns, split, texts
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,133 @@ class Department:
 
 
 DEPARTMENTS = (
-    Department("Engineering", "Technology", 0.20, 0.50, False, 1.10, 2.0, "Junior Software Engineer", "Software Engineer", "Senior Software Engineer"),
-    Department("Sales", "Commercial", 0.13, 0.30, False, 1.05, 9.0, "Sales Representative", "Account Executive", "Senior Account Executive"),
-    Department("Customer Success", "Commercial", 0.08, 0.40, False, 0.92, 5.0, "Customer Success Associate", "Customer Success Specialist", "Senior Customer Success Specialist"),
-    Department("Marketing", "Commercial", 0.07, 0.40, False, 0.95, 4.5, "Marketing Assistant", "Marketing Specialist", "Senior Marketing Specialist"),
-    Department("Finance", "Corporate", 0.06, 0.30, False, 1.00, 2.0, "Junior Accountant", "Financial Analyst", "Senior Financial Analyst"),
-    Department("People", "Corporate", 0.045, 0.35, False, 0.95, 2.5, "HR Assistant", "HR Specialist", "HR Business Partner"),
-    Department("Operations", "Operations", 0.10, 0.15, True, 0.90, 2.5, "Operations Assistant", "Operations Analyst", "Senior Operations Analyst"),
-    Department("Legal", "Corporate", 0.025, 0.35, False, 1.15, 3.0, "Paralegal", "Legal Counsel", "Senior Legal Counsel"),
-    Department("IT", "Technology", 0.06, 0.40, False, 1.00, 1.5, "IT Technician", "Systems Administrator", "Senior Systems Administrator"),
-    Department("Product", "Technology", 0.07, 0.45, False, 1.08, 3.5, "Associate Product Analyst", "Product Specialist", "Senior Product Specialist"),
-    Department("Support", "Operations", 0.10, 0.35, True, 0.82, 1.0, "Support Agent", "Support Specialist", "Senior Support Specialist"),
-    Department("Logistics", "Operations", 0.06, 0.04, True, 0.78, 1.5, "Warehouse Associate", "Logistics Coordinator", "Senior Logistics Coordinator"),
-)  # fmt: skip
+    Department(
+        "Engineering",
+        "Technology",
+        0.20,
+        0.50,
+        False,
+        1.10,
+        2.0,
+        "Junior Software Engineer",
+        "Software Engineer",
+        "Senior Software Engineer",
+    ),
+    Department(
+        "Sales",
+        "Commercial",
+        0.13,
+        0.30,
+        False,
+        1.05,
+        9.0,
+        "Sales Representative",
+        "Account Executive",
+        "Senior Account Executive",
+    ),
+    Department(
+        "Customer Success",
+        "Commercial",
+        0.08,
+        0.40,
+        False,
+        0.92,
+        5.0,
+        "Customer Success Associate",
+        "Customer Success Specialist",
+        "Senior Customer Success Specialist",
+    ),
+    Department(
+        "Marketing",
+        "Commercial",
+        0.07,
+        0.40,
+        False,
+        0.95,
+        4.5,
+        "Marketing Assistant",
+        "Marketing Specialist",
+        "Senior Marketing Specialist",
+    ),
+    Department(
+        "Finance",
+        "Corporate",
+        0.06,
+        0.30,
+        False,
+        1.00,
+        2.0,
+        "Junior Accountant",
+        "Financial Analyst",
+        "Senior Financial Analyst",
+    ),
+    Department(
+        "People", "Corporate", 0.045, 0.35, False, 0.95, 2.5, "HR Assistant", "HR Specialist", "HR Business Partner"
+    ),
+    Department(
+        "Operations",
+        "Operations",
+        0.10,
+        0.15,
+        True,
+        0.90,
+        2.5,
+        "Operations Assistant",
+        "Operations Analyst",
+        "Senior Operations Analyst",
+    ),
+    Department(
+        "Legal", "Corporate", 0.025, 0.35, False, 1.15, 3.0, "Paralegal", "Legal Counsel", "Senior Legal Counsel"
+    ),
+    Department(
+        "IT",
+        "Technology",
+        0.06,
+        0.40,
+        False,
+        1.00,
+        1.5,
+        "IT Technician",
+        "Systems Administrator",
+        "Senior Systems Administrator",
+    ),
+    Department(
+        "Product",
+        "Technology",
+        0.07,
+        0.45,
+        False,
+        1.08,
+        3.5,
+        "Associate Product Analyst",
+        "Product Specialist",
+        "Senior Product Specialist",
+    ),
+    Department(
+        "Support",
+        "Operations",
+        0.10,
+        0.35,
+        True,
+        0.82,
+        1.0,
+        "Support Agent",
+        "Support Specialist",
+        "Senior Support Specialist",
+    ),
+    Department(
+        "Logistics",
+        "Operations",
+        0.06,
+        0.04,
+        True,
+        0.78,
+        1.5,
+        "Warehouse Associate",
+        "Logistics Coordinator",
+        "Senior Logistics Coordinator",
+    ),
+)
 ENGINEERING, SALES, PEOPLE, OPERATIONS = 0, 1, 5, 6
 
 CURRENCIES = ("EUR", "GBP", "INR", "USD", "CHF", "JPY")
@@ -89,14 +203,14 @@ def titles() -> list[str]:
 def place_tables() -> Iterator[Chunk]:
     """The tables `departments` and `locations`. Department heads are E00002 onwards, one each in order."""
     count = len(DEPARTMENTS)
-    departments = {
+    departments: Columns = {
         "department_id": texts(DEPARTMENT_IDS),
         "name": texts([department.name for department in DEPARTMENTS]),
         "division": texts([department.division for department in DEPARTMENTS]),
         "cost_centre": texts([f"CC{1000 + 100 * number}" for number in range(1, count + 1)]),
         "head_employee_id": texts([f"E{number:05d}" for number in range(2, count + 2)]),
     }
-    locations = {
+    locations: Columns = {
         "location_id": texts(LOCATION_IDS),
         "name": texts([office.name for office in OFFICES]),
         "city": texts([office.city for office in OFFICES]),

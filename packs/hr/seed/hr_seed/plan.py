@@ -52,7 +52,9 @@ def make_tables(options: Options, progress: Progress) -> Iterator[Chunk]:
     yield from _finished(feedback_table(options, people), progress)
     pay = make_pay(options, people)
     yield from _finished(compensation_table(people, pay, rates), progress)
-    yield from payslip_table(options, people, pay, requests, rates, told("payslips"))
+    yield from payslip_table(
+        options=options, people=people, pay=pay, requests=requests, rates=rates, progress=told("payslips")
+    )
     yield from _finished(event_table(options, people, pay), progress)
     yield from _finished(ticket_table(options, people), progress)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .columns import Chunk, Floats, Ints, dates, month_of, month_start, split, texts
+from .columns import Chunk, Columns, Floats, Ints, dates, month_of, month_start, split, texts
 from .draws import stream
 from .options import Options
 from .places import CURRENCIES
@@ -48,7 +48,7 @@ def make_rates(options: Options) -> Rates:
 def rate_table(rates: Rates) -> Iterator[Chunk]:
     """The table `exchange_rates`."""
     months = np.arange(rates.first_month, rates.first_month + rates.table.shape[1])
-    columns = {
+    columns: Columns = {
         "currency": texts(CURRENCIES, np.repeat(np.arange(len(CURRENCIES)), len(months))),
         "month": dates(month_start(np.tile(months, len(CURRENCIES)))),
         "rate_to_eur": rates.table.ravel(),

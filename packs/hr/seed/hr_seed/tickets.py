@@ -4,17 +4,33 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .columns import NO_DAY, Chunk, dates, numbered, split, texts
+from .columns import NO_DAY, Chunk, Columns, dates, numbered, split, texts
 from .draws import stream
 from .options import Options
 from .people import People
 
 _TITLES = (
-    "Laptop does not start", "Password reset", "VPN connection drops", "Second monitor requested", "Access to shared drive",
-    "Printer jams on second floor", "Software licence needed", "E-mail cannot be sent", "Phone screen broken", "Meeting room display is dark",
-    "Question about my payslip", "Certificate of employment", "Change of bank details", "Parental leave advice", "Question about holiday carry-over",
-    "Change of address", "Health insurance form", "Pension question", "Reference letter", "Working hours change",
-)  # fmt: skip
+    "Laptop does not start",
+    "Password reset",
+    "VPN connection drops",
+    "Second monitor requested",
+    "Access to shared drive",
+    "Printer jams on second floor",
+    "Software licence needed",
+    "E-mail cannot be sent",
+    "Phone screen broken",
+    "Meeting room display is dark",
+    "Question about my payslip",
+    "Certificate of employment",
+    "Change of bank details",
+    "Parental leave advice",
+    "Question about holiday carry-over",
+    "Change of address",
+    "Health insurance form",
+    "Pension question",
+    "Reference letter",
+    "Working hours change",
+)
 _IT_TITLES = 10
 _A_YEAR = 1.4
 
@@ -33,7 +49,7 @@ def ticket_table(options: Options, people: People) -> Iterator[Chunk]:
     closed = opened + takes - 1
     open_now = closed > options.today
     started = open_now & (draws.random(len(person)) < 0.5)
-    columns = {
+    columns: Columns = {
         "ticket_id": numbered("TK", 1, len(person)),
         "employee_id": people.ids[person],
         "kind": texts(("it", "hr"), (title >= _IT_TITLES).astype(np.int64)),

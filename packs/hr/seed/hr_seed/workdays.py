@@ -32,7 +32,8 @@ class Workdays:
     def later(self, country: Ints, start: Ints, steps: Ints) -> Ints:
         """The first working day on or after start, and then `steps` further ones; NO_DAY past the table."""
         position = self.before[country, start - self.first] + steps
-        return self.listed[country, np.minimum(position, self.listed.shape[1] - 1)]
+        days: Ints = self.listed[country, np.minimum(position, self.listed.shape[1] - 1)]
+        return days
 
 
 def make_workdays(options: Options) -> Workdays:
