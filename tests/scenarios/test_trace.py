@@ -48,7 +48,7 @@ def test_one_question_is_one_trace_over_all_services_with_right_parents(suite: A
 def test_the_trace_holds_the_decision_the_model_call_and_the_statement_but_no_words_of_the_question(
     suite: Any, collector: Any
 ) -> None:
-    events = suite.ask("Who applied for the most leave this year?", "--as", "department_head")
+    events = suite.ask("Who applied for the most leave this year?", "--as", "head")
     trace_id = events[0]["trace_id"]
     collector.wait_for(trace_id, lambda spans: {service for service, _ in spans} >= SERVICES)
     spans = collector.trace(trace_id)
