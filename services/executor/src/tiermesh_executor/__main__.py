@@ -1,0 +1,119 @@
+"""Starts one tier's executor: settings, tables, clients, servicer, serve."""
+
+import asyncio
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from tiermesh.executor.v1.executor_service_pb2_grpc import add_ExecutorServiceServicer_to_server
+from tiermesh_runtime.channels import open_channel
+from tiermesh_runtime.server import Registration, ServiceParts, run
+from tiermesh_runtime.settings import load_settings
+from tiermesh_runtime.spool import Spool
+from tiermesh_runtime.startup import StartupError
+
+from tiermesh_executor.adapters.aggregator import AGGREGATE, GrpcBulkData
+from tiermesh_executor.adapters.tool_server import CALL_TOOL, LIST_TOOLS, GrpcToolServer
+from tiermesh_executor.adapters.usage import KIND, RECORD_USAGE, SpooledUsage, UsageDelivery
+from tiermesh_executor.aggregate import AggregateMode
+from tiermesh_executor.answer import AnswerMode
+from tiermesh_executor.configuration import ConfigurationError
+from tiermesh_executor.executor import Executor
+from tiermesh_executor.models.anthropic_provider import AnthropicProvider
+from tiermesh_executor.models.calls import ModelCalls
+from tiermesh_executor.prices import PriceList, load_prices
+from tiermesh_executor.prompts import SYSTEM_TEXTS
+from tiermesh_executor.servicer import ExecutorServicer
+from tiermesh_executor.settings import ExecutorSettings
+from tiermesh_executor.tags import TagTable, load_tags
+from tiermesh_executor.telemetry import ExecutorTelemetry
+from tiermesh_executor.tools.source import ToolSource
+
+PROVIDERS = frozenset({"anthropic"})
+
+
+@asynccontextmanager
+async def build(settings: ExecutorSettings) -> AsyncIterator[ServiceParts]:
+    """Opens what the executor needs and gives the service's parts; closes it after the drain."""
+    tags, prices = _tables(settings)
+    async with AsyncExitStack() as closing:
+        provider = AnthropicProvider(api_key=settings.api_key(), base_url=settings.base_url)
+        closing.push_async_callback(provider.close)
+        models = ModelCalls(tags=tags, providers={provider.name: provider}, tier=settings.tier)
+        tools, data = await _data(settings, closing)
+        telemetry = ExecutorTelemetry()
+        executor = Executor(
+            tier=settings.tier,
+            models=models,
+            modes={
+                "answer": AnswerMode(models, tools, telemetry, fan_out=settings.fan_out_limit),
+                "aggregate": AggregateMode(models, data, tools, telemetry),
+            },
+            prices=prices,
+            sink=await _usage(settings, closing),
+            telemetry=telemetry,
+        )
+        servicer = ExecutorServicer(executor, heartbeat_seconds=settings.heartbeat_seconds)
+        registration = Registration(
+            add=add_ExecutorServiceServicer_to_server,
+            servicer=servicer,
+            full_name="tiermesh.executor.v1.ExecutorService",
+        )
+        yield ServiceParts(name=f"executor-tier{settings.tier}", registrations=[registration], audience="executor")
+
+
+def _tables(settings: ExecutorSettings) -> tuple[TagTable, PriceList]:
+    problems: list[str] = []
+    tags: TagTable | None = None
+    prices: PriceList | None = None
+    try:
+        tags = load_tags(settings.tags, tier=settings.tier, providers=PROVIDERS, prompts=frozenset(SYSTEM_TEXTS))
+    except ConfigurationError as error:
+        problems += error.problems
+    try:
+        prices = load_prices(settings.prices)
+    except ConfigurationError as error:
+        problems += error.problems
+    if tags is None or prices is None:
+        raise StartupError("\n  ".join(["the tables cannot be used:", *problems]))
+    return tags, prices
+
+
+async def _data(settings: ExecutorSettings, closing: AsyncExitStack) -> tuple[ToolSource, GrpcBulkData]:
+    channels = {
+        address: await closing.enter_async_context(open_channel(address, idempotent=[AGGREGATE, LIST_TOOLS, CALL_TOOL]))
+        for address in dict.fromkeys([settings.aggregator_address, *settings.all_tool_addresses])
+    }
+    servers = [GrpcToolServer(address, channels[address]) for address in settings.all_tool_addresses]
+    tools = ToolSource(servers, remember_seconds=settings.tool_list_seconds)
+    return tools, GrpcBulkData(channels[settings.aggregator_address])
+
+
+async def _usage(settings: ExecutorSettings, closing: AsyncExitStack) -> SpooledUsage:
+    try:
+        spool = Spool.open(settings.spool, settings.spool_max_bytes)
+    except (OSError, sqlite3.Error) as error:
+        raise StartupError(
+            f"TIERMESH_EXECUTOR_SPOOL: {settings.spool} cannot be opened ({error}); set a file that can be written"
+        ) from error
+    closing.push_async_callback(spool.close)
+    usage = SpooledUsage(spool)
+    closing.push_async_callback(usage.close)
+    if settings.insights_address:
+        channel = await closing.enter_async_context(open_channel(settings.insights_address, idempotent=[RECORD_USAGE]))
+        stop = asyncio.Event()
+        delivery = UsageDelivery(channel, settings.insights_token_file)
+        delivering = asyncio.create_task(spool.deliver(KIND, delivery, stop))
+
+        async def end() -> None:
+            stop.set()
+            await asyncio.wait([delivering], timeout=2.0)
+            delivering.cancel()
+
+        closing.push_async_callback(end)
+    return usage
+
+
+if __name__ == "__main__":
+    sys.exit(run(load_settings(ExecutorSettings), build))

@@ -1,0 +1,1 @@
+"""The executor's ports on the network: tool servers, the aggregator, insights."""

@@ -1,0 +1,107 @@
+"""What an operator can set. Environment variables, prefix TIERMESH_EXECUTOR_."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
+from tiermesh_runtime.channels import checked_address
+from tiermesh_runtime.settings import ServiceSettings
+
+from tiermesh_executor.models.anthropic_provider import is_loopback
+from tiermesh_executor.tools.fanout import DEFAULT_LIMIT
+
+_CONFIG = Path(__file__).resolve().parents[2] / "config"
+_KEY_VARIABLE = "ANTHROPIC_API_KEY"
+
+
+class ExecutorSettings(ServiceSettings):
+    """One deployment serves one tier."""
+
+    model_config = SettingsConfigDict(env_prefix="TIERMESH_EXECUTOR_", frozen=True)
+
+    port: int = Field(50061, ge=0, le=65535, description="port to listen on; 0 lets the system choose")
+    tier: Literal[1, 2, 3] = Field(1, description="tier that this deployment serves: 1, 2 or 3")
+    tags: Path = Field(_CONFIG / "tags.yaml", description="YAML file with the tag table")
+    prices: Path = Field(_CONFIG / "prices.yaml", description="YAML file with the prices of models")
+    base_url: str | None = Field(None, description="URL of a Messages API; unset is the provider's own")
+    api_key_file: Path | None = Field(
+        None, description=f"file with the provider's API key; unset takes {_KEY_VARIABLE} of the environment"
+    )
+    aggregator_address: str = Field("127.0.0.1:50053", description="host:port of the aggregator")
+    tool_addresses: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="host:port of the tool servers, separated by commas; empty takes the aggregator's"
+    )
+    insights_address: str = Field("", description="host:port of insights; empty keeps the ledger in the spool")
+    insights_token_file: Path | None = Field(
+        None, description='file with a service principal of purpose "record", signed by the gateway\'s key'
+    )
+    spool: Path = Field(Path(".tiermesh/spool/executor.sqlite"), description="SQLite file of the ledger's spool")
+    spool_max_bytes: int = Field(256 * 1024 * 1024, ge=1024 * 1024, description="most bytes that wait in the spool")
+    fan_out_limit: int = Field(
+        DEFAULT_LIMIT, ge=1, le=50, description="entities that one look-up may be called for in one answer"
+    )
+    tool_list_seconds: float = Field(30.0, ge=0, le=3600, description="seconds for which a tool list is remembered")
+    heartbeat_seconds: float = Field(10.0, gt=0, le=60, description="idle seconds after which a stream gives a sign")
+
+    @field_validator("tags", "prices", "api_key_file", "insights_token_file")
+    @classmethod
+    def _is_file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"there is no file {str(value)!r}")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{value!r} is no http(s) URL")
+        return value
+
+    @field_validator("tool_addresses", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(address.strip() for address in value.split(",") if address.strip())
+        return value
+
+    @field_validator("aggregator_address")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        return checked_address(value)
+
+    @field_validator("insights_address")
+    @classmethod
+    def _is_address_or_empty(cls, value: str) -> str:
+        return checked_address(value) if value else value
+
+    @field_validator("tool_addresses")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(checked_address(address) for address in value)
+
+    @model_validator(mode="after")
+    def _has_a_key(self) -> "ExecutorSettings":
+        if self.api_key_file is None and not os.environ.get(_KEY_VARIABLE) and not is_loopback(self.base_url):
+            prefix = "TIERMESH_EXECUTOR_"
+            raise ValueError(
+                f"{prefix}API_KEY_FILE: no key for the provider; set {prefix}API_KEY_FILE to a file with it, or "
+                f"{prefix}BASE_URL to a Messages API on this machine"
+            )
+        return self
+
+    @property
+    def all_tool_addresses(self) -> tuple[str, ...]:
+        """The tool servers, by default the aggregator alone."""
+        return self.tool_addresses or (self.aggregator_address,)
+
+    def api_key(self) -> str:
+        """A server on this machine takes any key."""
+        if self.api_key_file is not None:
+            return self.api_key_file.read_text(encoding="utf-8").strip() or "local"
+        return os.environ.get(_KEY_VARIABLE) or "local"
