@@ -42,6 +42,7 @@ _CLASS_DEFAULTS: Final[dict[ModelClass, ModelTraits]] = {
 # Longest matching beginning wins.
 _KNOWN: Final[dict[str, ModelTraits]] = {
     "claude-haiku-4-5": replace(_OLD, model_class="haiku", cache_minimum=4096),
+    "claude-haiku-5-5": ModelTraits(model_class="haiku", cache_minimum=2048),
     "claude-sonnet-4-5": _OLD,
     "claude-sonnet-4-6": ModelTraits(model_class="sonnet", thinking=_MIDDLE),
     "claude-sonnet-5": ModelTraits(model_class="sonnet"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 from tiermesh_simulator.rules.dates import Period, find_period
@@ -57,6 +57,8 @@ class Clues:
     period: Period | None
     today: date
     limit: int | None
+    # The prompt says that ends of periods are exclusive.
+    exclusive: bool = False
     root: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -73,6 +75,7 @@ def clues_of(dialogue: Dialogue, question: str | None = None, person: str | None
         period=period,
         today=dialogue.today,
         limit=limit_in(asked) or limit_in(context),
+        exclusive="exclusive" in f"{dialogue.system}{dialogue.whole_text}".lower(),
     )
 
 
@@ -281,6 +284,8 @@ def _text(key: str, schema: Mapping[str, Any], clues: Clues) -> object:  # noqa:
         if clues.period is None:
             return MISSING
         day = clues.period.end if own & _TO else clues.period.start
+        if own & _TO and "inclusive" not in described and (clues.exclusive or "exclusive" in described):
+            day += timedelta(days=1)
         return day.isoformat() + ("T00:00:00Z" if form == "date-time" else "")
     if "month" in own and clues.period is not None:
         return clues.period.start.strftime("%Y-%m")

@@ -24,6 +24,7 @@ _MANY: Final = re.compile(
 )
 _OWN: Final = re.compile(r"\b(my|i|me|mine|am i|do i|i'm|i've)\b", re.IGNORECASE)
 _STORED: Final = re.compile(r"\b(left|remaining|balance|available|status|rating|salary)\b", re.IGNORECASE)
+_MY_PEOPLE: Final = re.compile(r"\b(my|our) (team|reports|people|direct|department|group)", re.IGNORECASE)
 _WHAT_IF: Final = re.compile(
     r"\bwhat (?:if|would|happens)\b|\bif i (?:took|take|book)\b|\bwould i (?:still )?have\b", re.IGNORECASE
 )
@@ -135,7 +136,7 @@ def _rarity(word: str, tools: Sequence[ToolDoc]) -> float:
 
 def is_about_many(question: str) -> bool:
     """Return whether a question needs figures over several records or people."""
-    if _OWN.search(question) and _STORED.search(question):
+    if _OWN.search(question) and _STORED.search(question) and not _MY_PEOPLE.search(question):
         return False
     return bool(_MANY.search(question))
 

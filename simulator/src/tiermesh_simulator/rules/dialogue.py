@@ -19,6 +19,7 @@ _FOLLOW_UP: Final = re.compile(
     re.IGNORECASE,
 )
 _TAGGED: Final = re.compile(r"<(?:user_)?question>\s*(.*?)\s*</(?:user_)?question>", re.IGNORECASE | re.DOTALL)
+_SO_FAR: Final = re.compile(r"<answer_so_far>\s*(.*?)\s*</answer_so_far>", re.IGNORECASE | re.DOTALL)
 _LABELLED: Final = re.compile(r"^(?:the )?(?:user'?s? )?question(?: is)?\s*:\s*(.+)$", re.IGNORECASE | re.MULTILINE)
 
 
@@ -65,10 +66,11 @@ def read_dialogue(request: MessagesRequest) -> Dialogue:
     turns = [turn for turn in request.turns if turn.role != "system"]
     notes = "\n".join(turn.text for turn in request.turns if turn.role == "system")
     system = f"{request.system_text}\n{notes}"
-    prefill = turns[-1].text if turns[-1].role == "assistant" else ""
     asked = [position for position, turn in enumerate(turns) if turn.role == "user" and turn.text.strip()]
     at = asked[-1] if asked else 0
     text = turns[at].text
+    so_far = _SO_FAR.search(text)
+    prefill = turns[-1].text if turns[-1].role == "assistant" else so_far.group(1) if so_far else ""
     embedded, rest = cut_json(text)
     return Dialogue(
         question=_question(text, rest),

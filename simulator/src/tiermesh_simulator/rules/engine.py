@@ -208,7 +208,12 @@ def _tool_reply(request: MessagesRequest, calls: Sequence[tuple[ToolDoc, Mapping
 def _continued(text: str, prefill: str) -> str:
     """Go on where a prefilled answer ended."""
     start = prefill.strip()
-    return text[len(start) :] if start and text.startswith(start) else text
+    if not start:
+        return text
+    if text.startswith(start):
+        return text[len(start) :]
+    unsaid = [piece for piece in re.split(r"(?<=[.!?])\s+", text) if piece not in start]
+    return " " + " ".join(unsaid) if unsaid else " That is all."
 
 
 def _with_wrong_figure(reply: Reply) -> Reply:

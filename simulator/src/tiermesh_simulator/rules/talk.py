@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from tiermesh_simulator.rules.lexicon import best_likeness, content_words
+from tiermesh_simulator.wordlist import word_set
 
 _THANKS: Final = re.compile(r"\b(thanks|thank you|cheers|great, that|perfect|that's all|bye|goodbye)\b", re.IGNORECASE)
 _HELLO: Final = re.compile(r"^\s*(hi|hello|hey|good (?:morning|afternoon|evening))\b", re.IGNORECASE)
@@ -21,46 +22,11 @@ _HARD: Final = re.compile(
 _VAGUE: Final = re.compile(
     r"^\W*(?:fix|change|do|check|sort|handle)\s+(?:it|that|this|them)\b|\bthat (?:thing|one)\b", re.IGNORECASE
 )
-_DOMAIN: Final = [
-    "leave",
-    "vacation",
-    "holiday",
-    "sick",
-    "attendance",
-    "hour",
-    "overtime",
-    "shift",
-    "expense",
-    "claim",
-    "travel",
-    "review",
-    "rating",
-    "goal",
-    "feedback",
-    "pay",
-    "salary",
-    "payslip",
-    "bonus",
-    "tax",
-    "employee",
-    "team",
-    "department",
-    "manager",
-    "joiner",
-    "leaver",
-    "policy",
-    "benefit",
-    "equipment",
-    "laptop",
-    "ticket",
-    "letter",
-    "profile",
-    "address",
-    "contract",
-    "probation",
-    "remote",
-    "office",
-]
+_DOMAIN: Final = word_set(
+    "leave vacation holiday sick attendance hour overtime late absence away present punch shift expense claim travel "
+    "review rating goal feedback pay salary payslip bonus tax employee team department manager joiner leaver headcount "
+    "birthday promotion policy benefit equipment laptop ticket letter profile address contract probation remote office"
+)
 
 
 def small_talk(question: str) -> str | None:
