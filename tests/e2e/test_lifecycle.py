@@ -17,6 +17,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tiermesh_cli.home import Home
+from tiermesh_cli.keys import ensure_keys, write_secret, write_service_token
 from tiermesh_cli.stack import build_stack, free_ports
 
 PROJECT = Path(__file__).parents[2]
@@ -133,9 +134,8 @@ def start_alone(name: str, seeded: Path, state: Path, port: int = 0) -> tuple[su
     """Start one service as the suite would, with none of the others there."""
     home = Home(PROJECT, state)
     home.prepare()
-    from tiermesh_cli.keys import ensure_keys, write_secret
-
     ensure_keys(home.keys)
+    write_service_token(home.keys, "executor")
     write_secret(home.keys / "simulator.key", b"none")
     if not (home.data / "hr.duckdb").exists():
         (home.data / "hr.duckdb").write_bytes(seeded.read_bytes())

@@ -12,10 +12,12 @@ from pathlib import Path
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tiermesh_runtime.principal import PrincipalSigner
 
 SIGN_IN_AUDIENCE = "tiermesh-gateway"
 SIGN_IN_ISSUER = "tiermesh-dev"
 SIGN_IN_KEY_ID = "dev-1"
+SERVICE_TOKEN_SECONDS = 30 * 24 * 3600.0
 
 
 def ensure_keys(folder: Path) -> None:
@@ -39,6 +41,27 @@ def ensure_keys(folder: Path) -> None:
         )
     if not (folder / "action.key").exists():
         write_secret(folder / "action.key", secrets.token_hex(32).encode())
+
+
+def write_service_token(folder: Path, service: str) -> Path:
+    """Write the service principal with which `service` delivers records to insights; return its file.
+
+    Made anew at each start: it is good for 30 days.
+    """
+    signer = PrincipalSigner((folder / "principal.pem").read_bytes())
+    token = signer.mint(
+        tenant="*",
+        subject=service,
+        roles=(),
+        audience=("insights",),
+        purpose="record",
+        pack_version="",
+        request_id="",
+        ttl=SERVICE_TOKEN_SECONDS,
+    )
+    path = folder / f"{service}.token"
+    write_secret(path, token.encode())
+    return path
 
 
 def sign_in_token(

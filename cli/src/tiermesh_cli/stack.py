@@ -114,6 +114,7 @@ def build_stack(
             "TIERMESH_EXECUTOR_PRICES": str(home.project / "services/executor/config/prices.yaml"),
             "TIERMESH_EXECUTOR_AGGREGATOR_ADDRESS": at["aggregator"],
             "TIERMESH_EXECUTOR_INSIGHTS_ADDRESS": at["insights"],
+            "TIERMESH_EXECUTOR_INSIGHTS_TOKEN_FILE": str(home.keys / "executor.token"),
             "TIERMESH_EXECUTOR_SPOOL": str(home.spool / f"{name}.sqlite"),
             "TIERMESH_EXECUTOR_API_KEY_FILE": model_key_file or str(home.keys / "simulator.key"),
         }
@@ -143,6 +144,7 @@ def build_stack(
                 "TIERMESH_GATEWAY_JWKS": str(home.keys / "jwks.json"),
                 "TIERMESH_GATEWAY_PRINCIPAL_KEY": str(home.keys / "principal.pem"),
                 "TIERMESH_GATEWAY_TENANTS": str(home.project / "services/gateway/config/tenants"),
+                "TIERMESH_GATEWAY_PACKS": str(home.project / "packs"),
                 "TIERMESH_GATEWAY_STORE": str(home.data / "conversations.sqlite"),
                 "TIERMESH_GATEWAY_SPOOL": str(home.spool / "gateway.sqlite"),
                 "TIERMESH_GATEWAY_CLASSIFIER_ADDRESS": at["classifier"],

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tiermesh_cli.home import Home
-from tiermesh_cli.keys import ensure_keys, write_secret
+from tiermesh_cli.keys import ensure_keys, write_secret, write_service_token
 from tiermesh_cli.running import RunningSuite
 from tiermesh_cli.stack import build_stack
 from tiermesh_cli.supervisor import Supervisor
@@ -32,6 +32,7 @@ def prepare(home: Home) -> None:
     """Make what a first start needs and is not there: folders, keys, the classifier's model, the company's data."""
     home.prepare()
     ensure_keys(home.keys)
+    write_service_token(home.keys, "executor")
     if not (home.classifier_model / "manifest.json").exists():
         run_module("tiermesh_classifier.train", "--pack", str(home.pack), "--out", str(home.classifier_model))
     if not (home.data / "hr.duckdb").exists():
