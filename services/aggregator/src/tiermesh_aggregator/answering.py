@@ -1,0 +1,100 @@
+"""Answers one bulk question: resolves names, compiles, runs the one statement, presents. Knows no wire format."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from opentelemetry import metrics, trace
+from tiermesh_pack.pack import Pack
+from tiermesh_pack.semantic import PersonModel, SemanticModel, Visibility
+
+from tiermesh_aggregator import names
+from tiermesh_aggregator.compiling.catalog import Catalog
+from tiermesh_aggregator.compiling.compiler import Compiler
+from tiermesh_aggregator.compiling.plan import domain_of
+from tiermesh_aggregator.engines.engine import Engine, Fetched
+from tiermesh_aggregator.engines.statement import Statement, statement
+from tiermesh_aggregator.presenting import present
+from tiermesh_aggregator.query import Aggregation, Answer, Moment, Query, Viewer
+
+
+class Database:
+    """The engine with a span and a count per statement. No values of a question enter telemetry."""
+
+    def __init__(self, engine: Engine, tracer: trace.Tracer, meter: metrics.Meter) -> None:
+        self._engine = engine
+        self._tracer = tracer
+        self._statements = meter.create_counter("tiermesh.aggregator.statements", unit="{statement}")
+        self._duration = meter.create_histogram("db.client.operation.duration", unit="s")
+
+    async def fetch(self, sql: Statement, timeout: float, summary: str) -> Fetched:
+        """Runs one read-only statement. `summary` names what it is for, such as "aggregate leave rank"."""
+        attributes = {"db.system.name": self._engine.system, "db.operation.name": "SELECT"}
+        with self._tracer.start_as_current_span(f"SELECT {summary}", kind=trace.SpanKind.CLIENT) as span:
+            span.set_attributes({**attributes, "db.query.summary": summary, "tiermesh.db.fingerprint": sql.fingerprint})
+            self._statements.add(1, attributes)
+            fetched = await self._engine.fetch(sql, timeout)
+            span.set_attribute("db.response.returned_rows", len(fetched.rows))
+            self._duration.record(fetched.seconds, attributes)
+            return fetched
+
+
+class Answering:
+    """Questions over one pack and one database."""
+
+    def __init__(self, pack: Pack, database: Database) -> None:
+        if pack.semantic.person is None:
+            raise ValueError("a model without people has not been checked")
+        self.model: SemanticModel = pack.semantic
+        self.catalog = Catalog(pack.schema)
+        self._person: PersonModel = pack.semantic.person
+        self._compiler = Compiler(pack.semantic, self.catalog)
+        self._database = database
+
+    async def answer(self, query: Query, moment: Moment, viewer: Viewer, timeout: float) -> Answer:
+        """Exactly one statement, and one more before it when the question names people or departments."""
+        query, labels, lookups, seconds = await self._resolved(query, viewer, timeout)
+        compiled = self._compiler.compile(query, moment, viewer, labels)
+        sql = statement(compiled.select)
+        summary = f"aggregate {query.domain} {query.aggregation.value}"
+        fetched = await self._database.fetch(sql, max(timeout - seconds, 0.001), summary)
+        table = present(compiled, fetched.rows, sql.fingerprint)
+        table = replace(table, statements=1 + lookups, database_seconds=seconds + fetched.seconds)
+        return Answer(table, compiled.query, labels)
+
+    async def _resolved(
+        self, query: Query, viewer: Viewer, timeout: float
+    ) -> tuple[Query, dict[str, str], int, float]:
+        wanted = names.named(query, self.model)
+        if not wanted:
+            return query, {}, 0, 0.0
+        if all(word.strip().lower() in names.own_words for word in wanted.people) and not wanted.departments:
+            resolved, labels = names.resolve(query, self.model, viewer, ())
+            return resolved, labels, 0, 0.0
+        sql = names.lookup(self.catalog, self._person, viewer, self._rules(query), wanted)
+        fetched = await self._database.fetch(sql, timeout, "resolve names")
+        found = candidates(fetched.rows)
+        resolved, labels = names.resolve(query, self.model, viewer, found)
+        return resolved, labels, 1, fetched.seconds
+
+    def _rules(self, query: Query) -> list[Visibility]:
+        """Names are looked for among the people whose records of this kind the viewer may see."""
+        domain = domain_of(self.model, query.domain)
+        if query.aggregation is Aggregation.LIST and query.measures and query.measures[0] in domain.lists:
+            view = domain.lists[query.measures[0]]
+            return [self.model.visibility[view.visibility or domain.entities[view.entity].visibility]]
+        found = []
+        for name in query.measures or (domain.default_measure("*", query.aggregation.in_model),):
+            measure = domain.measures.get(name)
+            if measure is None:
+                continue
+            half = self.model.measure(measure.numerator, domain.name) if measure.compute == "ratio" else measure
+            entity = self.model.entity(half.entity) if half else None
+            if half is not None and entity is not None:
+                found.append(self.model.visibility[half.visibility or entity.visibility])
+        return found or [self.model.visibility[entity.visibility] for entity in domain.entities.values()]
+
+
+def candidates(rows: Sequence[Sequence[Any]]) -> list[names.Candidate]:
+    """The directory's rows."""
+    return [names.Candidate(str(noun), str(key), str(name), str(detail or "")) for noun, key, name, detail in rows]

@@ -1,0 +1,117 @@
+"""How records lie in time, as SQL: bounding a source by a period, and telling its records apart by a calendar grain."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from tiermesh_aggregator import calendars
+from tiermesh_aggregator.compiling.source import Expression, Source, valid_until
+from tiermesh_aggregator.query import Moment, Period
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A source bounded by a period: the conditions, and per grain the expression that tells records apart."""
+
+    conditions: list[Expression]
+    grains: dict[str, Expression]
+    steps: sa.FromClause | None
+    """Steps of a grain that the source has to be joined with (on true, the conditions decide); None for points."""
+
+
+def bound(source: Source, time: str, period: Period, grains: Sequence[str], moment: Moment, *, years: bool) -> Timed:
+    """Bounds `source` by its time column. `years` keeps all years of a yearly time instead of the last one."""
+    if not time:
+        return Timed([], {}, None)
+    column = source.entity.times[time]
+    start = source.column(column.start)
+    if column.kind == "point":
+        return Timed(_between(start, period), {grain: truncated(start, grain, moment) for grain in grains}, None)
+    if grains:
+        return _stepped(source, time, period, grains, moment)
+    if column.kind == "yearly" and years:
+        return Timed(_years(start, period), {}, None)
+    if column.kind == "overlap":
+        return Timed(_touching(source, time, period), {}, None)
+    day = sa.literal(period.last_day(moment.today), sa.Date)
+    return Timed(_valid_on(source, time, day), {}, None)
+
+
+def _between(column: Expression, period: Period) -> list[Expression]:
+    found: list[Expression] = []
+    if period.start is not None:
+        found.append(column >= period.start)
+    if period.end is not None:
+        found.append(column < period.end)
+    return found
+
+
+def _years(column: Expression, period: Period) -> list[Expression]:
+    found: list[Expression] = []
+    if period.start is not None:
+        found.append(column >= period.start.year)
+    if period.end is not None:
+        found.append(column <= Period(None, period.end).last_day(period.end).year)
+    return found
+
+
+def _touching(source: Source, time: str, period: Period) -> list[Expression]:
+    column = source.entity.times[time]
+    start, end = source.column(column.start), source.column(column.end)
+    found: list[Expression] = []
+    if period.end is not None:
+        found.append(start < period.end)
+    if period.start is not None:
+        found.append(sa.or_(end >= period.start, end.is_(None)))
+    return found
+
+
+def _valid_on(source: Source, time: str, day: Expression) -> list[Expression]:
+    """States: what holds on a day."""
+    column = source.entity.times[time]
+    start = source.column(column.start)
+    if column.kind == "yearly":
+        return [start == sa.cast(sa.extract("year", day), sa.Integer)]
+    if column.kind == "effective":
+        end = source.base.c[valid_until]
+        return [start <= day, sa.or_(end > day, end.is_(None))]
+    end = source.column(column.end)
+    return [start <= day, sa.or_(end >= day, end.is_(None))]
+
+
+def _stepped(source: Source, time: str, period: Period, grains: Sequence[str], moment: Moment) -> Timed:
+    """States and spans are counted in every step that they reach; the finest grain makes the steps."""
+    order = ("day", "week", "month", "fiscal_quarter", "quarter", "fiscal_year", "year")
+    finest = min(grains, key=order.index)
+    steps = calendars.buckets(period, finest, moment)
+    rows = [(step.start, step.end, step.looked_at) for step in steps] or [(moment.today,) * 3]
+    values = sa.values(
+        sa.column("step", sa.Date), sa.column("step_end", sa.Date), sa.column("looked_at", sa.Date), name="steps"
+    ).data(rows)
+    starts, ends, looked_at = values.c.step, values.c.step_end, values.c.looked_at
+    if source.entity.times[time].kind == "overlap":
+        column = source.entity.times[time]
+        end = source.column(column.end)
+        conditions: list[Expression] = [source.column(column.start) < ends, sa.or_(end >= starts, end.is_(None))]
+        conditions += _touching(source, time, period)
+    else:
+        conditions = _valid_on(source, time, looked_at)
+    return Timed(conditions, {grain: truncated(starts, grain, moment) for grain in grains}, values)
+
+
+def truncated(column: Expression, grain: str, moment: Moment) -> Expression:
+    """The first day of the step that holds the column's day."""
+    if grain == "day":
+        return column
+    stamp: Any = sa.cast(column, sa.TIMESTAMP)
+    unit = sa.literal_column(f"'{grain.removeprefix('fiscal_')}'")
+    shift: Any = None
+    if grain == "week" and moment.week_start == "sunday":
+        shift = sa.literal_column("INTERVAL '-1 day'")
+    elif grain.startswith("fiscal") and moment.fiscal_year_start > 1:
+        shift = sa.literal_column(f"INTERVAL '{moment.fiscal_year_start - 1} months'")
+    if shift is None:
+        return sa.cast(sa.func.date_trunc(unit, stamp), sa.Date)
+    return sa.cast(sa.func.date_trunc(unit, stamp - shift) + shift, sa.Date)

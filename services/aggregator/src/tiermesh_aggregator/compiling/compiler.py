@@ -1,0 +1,33 @@
+"""The door of the compiler: a question whose names are resolved becomes exactly one statement."""
+
+from collections.abc import Mapping
+
+from tiermesh_pack.semantic import SemanticModel
+
+from tiermesh_aggregator.compiling.catalog import Catalog
+from tiermesh_aggregator.compiling.compiled import Compiled
+from tiermesh_aggregator.compiling.figures import figures
+from tiermesh_aggregator.compiling.parts import Context
+from tiermesh_aggregator.compiling.plan import plan
+from tiermesh_aggregator.compiling.records import records
+from tiermesh_aggregator.compiling.scope import RowScope
+from tiermesh_aggregator.query import Aggregation, Moment, Query, Viewer
+
+
+class Compiler:
+    """Compiles questions over one pack. Pure: the database is not asked."""
+
+    def __init__(self, model: SemanticModel, catalog: Catalog) -> None:
+        if model.person is None:
+            raise ValueError("a model without people has not been checked")
+        self._person = model.person
+        self._model = model
+        self._catalog = catalog
+
+    def compile(self, query: Query, moment: Moment, viewer: Viewer, labels: Mapping[str, str]) -> Compiled:
+        """`labels` word the keys that names were resolved to. Raises an AggregatorError when something is off."""
+        if query.aggregation in (Aggregation.LIST, Aggregation.OUTLIERS):
+            return records(self._model, self._catalog, query, moment, viewer, labels)
+        planned = plan(self._model, query, moment, viewer)
+        scope = RowScope(self._catalog, self._person, viewer, planned.rules, wide=planned.wide)
+        return figures(planned, Context(self._catalog, self._model, moment, scope), dict(labels))

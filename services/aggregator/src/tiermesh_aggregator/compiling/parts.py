@@ -1,0 +1,268 @@
+"""The parts of a statement: each measure aggregated at its own grain, before anything is put side by side.
+
+All parts of one side of a question have the same columns (keys, words for the keys, one column per measure part), so
+they are stacked and folded by key: no join ever multiplies a record.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+from tiermesh_pack.semantic import Dimension, Entity, Measure, SemanticModel, TimeColumn, grains
+
+from tiermesh_aggregator.compiling import calendar_sql, filters
+from tiermesh_aggregator.compiling.catalog import Catalog
+from tiermesh_aggregator.compiling.plan import Part, Plan
+from tiermesh_aggregator.compiling.scope import Members, RowScope
+from tiermesh_aggregator.compiling.source import Expression, Source
+from tiermesh_aggregator.query import ColumnKind, Moment, Period
+
+wide_decimal = sa.Numeric(38, 6)
+few = "few"
+"""Column of a part: 1 where a group holds a few people whose single records the viewer may not see."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the whole statement shares."""
+
+    catalog: Catalog
+    model: SemanticModel
+    moment: Moment
+    scope: RowScope
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One side of a question: whose records, in which period."""
+
+    members: Members
+    period: Period
+
+
+def key_name(index: int) -> str:
+    """Column of a dimension's key in all parts."""
+    return f"k{index}"
+
+
+def words_name(index: int) -> str:
+    """Column of a dimension's words in all parts."""
+    return f"w{index}"
+
+
+def has_words(plan: Plan, dimension: Dimension, context: Context) -> bool:
+    """Whether a dimension has a second column with words for people."""
+    person = context.model.person
+    shown = any(dimension.name in part.entity.shows for part in plan.parts.values())
+    return dimension.kind == "band" or shown or bool(person and dimension.name in person.shows)
+
+
+def grouped(plan: Plan, context: Context, frame: Frame, *, everyone: bool) -> sa.Select[Any]:
+    """One row per group with every part. `everyone` adds the groups of people without a record."""
+    stacked = [part for part in plan.parts.values() if not (part.divides and _missing(part, plan, context))]
+    below = [part for part in plan.parts.values() if part not in stacked]
+    together: dict[tuple[str, str], list[Part]] = {}
+    for part in stacked:
+        together.setdefault((part.entity.name, part.measure.time), []).append(part)
+    selects = [_select(plan, context, frame, parts, plan.dimensions) for parts in together.values()]
+    if everyone:
+        selects.append(_people(plan, context, frame))
+    folded = _folded(plan, context, selects)
+    return _with_totals(plan, context, frame, folded, below) if below else folded
+
+
+def _missing(part: Part, plan: Plan, context: Context) -> list[Dimension]:
+    """The dimensions that a part cannot be told apart by."""
+    people = context.model.person.dimensions if context.model.person and part.entity.person else {}
+    known = {*part.entity.dimensions, *people, *(grains if part.entity.times else ())}
+    return [dimension for dimension in plan.dimensions if dimension.name not in known]
+
+
+def _select(
+    plan: Plan, context: Context, frame: Frame, parts: Sequence[Part], dimensions: Sequence[Dimension]
+) -> sa.Select[Any]:
+    """The parts that come from the same records and the same time, in one pass over them."""
+    entity, time = parts[0].entity, parts[0].measure.time
+    effective = time if time and entity.times[time].kind == "effective" else ""
+    source = Source(context.catalog, context.model, entity, context.moment, effective=effective)
+    wanted = [dimension.name for dimension in dimensions if dimension.kind == "time"]
+    years = _by_year(plan, entity, entity.times[time]) if time else False
+    timed = calendar_sql.bound(source, time, frame.period, wanted, context.moment, years=years)
+    keys = _keys(plan, source, timed.grains, dimensions, context)
+    where = [*timed.conditions, *context.scope.rows(source), *context.scope.members(source, frame.members)]
+    where += _filters(plan, source, parts[0], context.moment)
+    rules = [[filters.condition(source, rule) for rule in part.measure.conditions] for part in parts]
+    alone = len(parts) == 1
+    if alone:
+        where += rules[0]
+    counted = {
+        part.name: computed(source, part.measure, [] if alone else rule)
+        for part, rule in zip(parts, rules, strict=True)
+    }
+    columns = [*keys, *_padded(plan, context, counted)]
+    if context.scope.wide:
+        columns.append(_few(context, source, parts, [[]] if alone else rules))
+    chosen = sa.select(*columns).select_from(_from(source, timed.steps)).where(*where)
+    return chosen.group_by(*[key.element for key in keys]) if keys else chosen
+
+
+def _from(source: Source, steps: sa.FromClause | None) -> sa.FromClause:
+    return source.from_clause if steps is None else source.from_clause.join(steps, sa.true())
+
+
+def _by_year(plan: Plan, entity: Entity, time: TimeColumn) -> bool:
+    named = {dimension.name for dimension in plan.dimensions} | {one.field for one in plan.query.filters}
+    return time.kind == "yearly" and any(entity.dimensions.get(name) == time.start for name in named)
+
+
+def _keys(
+    plan: Plan, source: Source, steps: dict[str, Expression], dimensions: Sequence[Dimension], context: Context
+) -> list[sa.Label[Any]]:
+    found: list[sa.Label[Any]] = []
+    for index, dimension in enumerate(plan.dimensions):
+        if dimension not in dimensions:
+            continue
+        if dimension.kind == "time":
+            found.append(steps[dimension.name].label(key_name(index)))
+            continue
+        key, words = source.dimension(dimension.name), source.shown(dimension.name)
+        if dimension.kind == "band":
+            key = filters.band(dimension, key, source.dimension_kind(dimension.name), context.moment)
+            words = filters.band_words(dimension, key)
+        found.append(key.label(key_name(index)))
+        if has_words(plan, dimension, context):
+            found.append((key if words is None else words).label(words_name(index)))
+    return found
+
+
+def _filters(plan: Plan, source: Source, part: Part, moment: Moment) -> list[Expression]:
+    found = []
+    for index, one in enumerate(plan.query.filters):
+        if part.divides and not source.reaches(one.field):
+            continue
+        dimension = plan.domain.dimensions[one.field]
+        found.append(filters.filtered(source, dimension, one, moment, f"filters[{index}].values"))
+    return found
+
+
+def computed(source: Source, measure: Measure, rules: Sequence[Expression]) -> Expression:
+    """The measure over a group; `rules` keep its records apart from those of its neighbours in the same pass."""
+
+    def kept(value: Expression) -> Expression:
+        return sa.case((sa.and_(*rules), value)) if rules else value
+
+    if measure.compute == "count" and not measure.column:
+        return sa.func.count(kept(sa.literal_column("1")))
+    value = kept(source.value(measure.column))
+    if measure.compute == "count":
+        return sa.func.count(value)
+    if measure.compute == "count_distinct":
+        return sa.func.count(sa.distinct(value))
+    if measure.compute == "sum":
+        return sa.func.sum(value)
+    if measure.compute == "average":
+        # Both engines then divide the same doubles, to the last bit.
+        number = sa.cast(sa.func.count(value), sa.Double)
+        return sa.cast(sa.func.sum(value), sa.Double) / sa.func.nullif(number, sa.literal_column("0"), type_=sa.Double())
+    if measure.compute == "percentile":
+        share = sa.literal_column(f"{measure.percentile:g}")
+        return sa.func.percentile_cont(share).within_group(sa.cast(value, sa.Double))
+    return sa.func.min(value) if measure.compute == "min" else sa.func.max(value)
+
+
+def part_kind(part: Part, context: Context) -> ColumnKind:
+    """What a part's values are."""
+    measure = part.measure
+    if measure.compute in ("count", "count_distinct"):
+        return "integer"
+    if measure.compute in ("average", "percentile"):
+        return "double"
+    return Source(context.catalog, context.model, part.entity, context.moment).value_kind(measure.column)
+
+
+def _padded(plan: Plan, context: Context, counted: dict[str, Expression]) -> list[sa.Label[Any]]:
+    """One column per part of the question; NULL where the part comes from other records."""
+    found = []
+    for part in plan.parts.values():
+        if part.name in counted:
+            found.append(counted[part.name].label(part.name))
+        elif not part.divides or not _missing(part, plan, context):
+            found.append(sa.cast(sa.null(), _type(part)).label(part.name))
+    return found
+
+
+def _type(part: Part) -> sa.types.TypeEngine[Any]:
+    """A type that holds the part's values; only NULLs are cast to it."""
+    if part.measure.compute in ("count", "count_distinct"):
+        return sa.BigInteger()
+    return sa.Double() if part.measure.compute in ("average", "percentile") else wide_decimal
+
+
+def _few(
+    context: Context, source: Source, parts: Sequence[Part], rules: Sequence[Sequence[Expression]]
+) -> sa.Label[Any]:
+    flags: list[Expression] = []
+    for part, rule in zip(parts, rules, strict=True):
+        visibility = context.model.visibility[part.measure.visibility or part.entity.visibility]
+        if visibility.everyone:
+            continue
+        unseen = context.scope.hidden(source, rule)
+        limit = sa.literal_column(str(context.scope.minimum_group))
+        flags.append(sa.and_(unseen > sa.literal_column("0"), unseen < limit))
+    one, zero = sa.literal_column("1"), sa.literal_column("0")
+    return sa.case((sa.or_(*flags), one), else_=zero).label(few) if flags else zero.label(few)
+
+
+def _people(plan: Plan, context: Context, frame: Frame) -> sa.Select[Any]:
+    """The groups of everybody employed in the period, so that who has no record counts as zero."""
+    person = context.model.person
+    if person is None:
+        raise ValueError("a model without people has not been checked")
+    time = TimeColumn(kind="overlap", start=person.employed[0], end=person.employed[1])
+    first = next(iter(plan.parts.values()))
+    entity = replace(
+        first.entity, name="people", table=person.table, person=person.key, joins={}, times={"employed": time},
+        dimensions={}, shows={},
+    )
+    source = Source(context.catalog, context.model, entity, context.moment)
+    timed = calendar_sql.bound(source, "employed", frame.period, [], context.moment, years=False)
+    keys = _keys(plan, source, {}, plan.dimensions, context)
+    where = [*timed.conditions, *context.scope.rows(source), *context.scope.members(source, frame.members)]
+    for index, one in enumerate(plan.query.filters):
+        if source.reaches(one.field):
+            dimension = plan.domain.dimensions[one.field]
+            where.append(filters.filtered(source, dimension, one, context.moment, f"filters[{index}].values"))
+    columns: list[Any] = [*keys, *_padded(plan, context, {})]
+    if context.scope.wide:
+        columns.append(sa.literal_column("0").label(few))
+    chosen = sa.select(*columns).select_from(source.from_clause).where(*where)
+    return chosen.group_by(*[key.element for key in keys])
+
+
+def _folded(plan: Plan, context: Context, selects: Sequence[sa.Select[Any]]) -> sa.Select[Any]:
+    if len(selects) == 1:
+        return selects[0]
+    stacked = sa.union_all(*selects).subquery("s")
+    keys = [column for column in stacked.c if column.name[0] in "kw" and column.name[1:].isdigit()]
+    rest = [column for column in stacked.c if column not in keys]
+    folded = sa.select(*keys, *[sa.func.max(column).label(column.name) for column in rest])
+    return folded.group_by(*keys) if keys else folded
+
+
+def _with_totals(
+    plan: Plan, context: Context, frame: Frame, folded: sa.Select[Any], below: Sequence[Part]
+) -> sa.Select[Any]:
+    """Adds denominators that know fewer dimensions: the same total stands below every group that shares its keys."""
+    groups = folded.subquery("f")
+    joined: sa.FromClause = groups
+    added: list[Any] = []
+    for number, part in enumerate(below):
+        known = [dimension for dimension in plan.dimensions if dimension not in _missing(part, plan, context)]
+        alone = replace(plan, parts={part.name: part})
+        total = _select(alone, context, frame, [part], known).subquery(f"t{number}")
+        indexes = [index for index, dimension in enumerate(plan.dimensions) if dimension in known]
+        same = [groups.c[key_name(i)].is_not_distinct_from(total.c[key_name(i)]) for i in indexes]
+        joined = joined.outerjoin(total, sa.and_(*same) if same else sa.true())
+        added.append(total.c[part.name])
+    return sa.select(*groups.c, *added).select_from(joined)

@@ -1,0 +1,52 @@
+"""What every engine can do. Implementations: `duck`, `postgres`; the choice: `opening`."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tiermesh_aggregator.engines.statement import Statement
+
+Rows = Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Rows and the time that the database took."""
+
+    rows: Rows
+    seconds: float
+
+
+class Transaction(Protocol):
+    """A write transaction: it commits when its block ends well, and rolls back otherwise."""
+
+    async def fetch(self, statement: Statement) -> Rows:
+        """Runs a statement inside the transaction."""
+        ...
+
+
+class Engine(Protocol):
+    """A database. Its errors are DatabaseDownError and StatementTimeoutError; anything else is a fault of ours."""
+
+    system: str
+    """Name in telemetry: "duckdb" or "postgresql"."""
+
+    async def fetch(self, statement: Statement, timeout: float) -> Fetched:
+        """Runs one read-only statement; cancelling the task stops it in the database."""
+        ...
+
+    def writing(self, timeout: float) -> AbstractAsyncContextManager[Transaction]:
+        """Opens a write transaction; one at a time where the engine wants it so."""
+        ...
+
+    async def columns(self) -> dict[str, set[str]]:
+        """The tables that exist, with their columns."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of everything."""
+        ...
+
+
+Writing = AsyncIterator[Transaction]

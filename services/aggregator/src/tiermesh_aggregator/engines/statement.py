@@ -1,0 +1,39 @@
+"""A statement as text with its parameters, and the fingerprint of its shape."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql import ClauseElement
+
+dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call] # published untyped
+"""Both engines take PostgreSQL's SQL with $1, $2, …"""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """SQL with parameters by position; the text holds no values of the question."""
+
+    sql: str
+    parameters: Sequence[Any]
+    fingerprint: str
+
+
+def statement(clause: ClauseElement) -> Statement:
+    """Compiles a SQLAlchemy construct."""
+    compiled = clause.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    positions: Sequence[str] = getattr(compiled, "positiontup", None) or ()
+    parameters = tuple(compiled.params[name] for name in positions)
+    return Statement(compiled.string, parameters, fingerprint(compiled.string))
+
+
+def fingerprint(sql: str) -> str:
+    """The same for statements that differ in values, in the number of values or in white space only."""
+    shape = re.sub(r"\s+", " ", sql)
+    shape = re.sub(r"\$\d+(::[A-Z]+(\[\])?)?", "?", shape)
+    shape = re.sub(r"\?(, \?)+", "?", shape)
+    shape = re.sub(r"\(\?\)(, \(\?\))+", "(?)", shape)
+    return hashlib.sha256(shape.encode()).hexdigest()[:16]
