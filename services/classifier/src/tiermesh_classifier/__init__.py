@@ -1,0 +1,1 @@
+"""The classifier service: scores a question on independent axes and decides nothing."""

@@ -1,0 +1,191 @@
+"""The trained artefact on disk: a folder of .npy arrays, a vocabulary, a manifest and the calibration that belongs to them.
+
+Saved by training, loaded memory-mapped by the service; what does not belong together is refused with the mend.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tiermesh_classifier.encoder import Encoder
+from tiermesh_classifier.features import FEATURES_VERSION
+from tiermesh_classifier.heads import ConfidenceHead, LinearHead
+from tiermesh_classifier.scores import AXES
+
+FORMAT = "tiermesh-classifier-1"
+# Text head that only the confidence reads: would the first tier be right?
+TIER1_HEAD = "tier1"
+HEADS = (*AXES, TIER1_HEAD)
+_MEND = "run `make train`"
+
+
+class ArtefactError(Exception):
+    """The artefact cannot be used; the message says why and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """Everything that was trained."""
+
+    version: str
+    vocabulary_version: str
+    encoder: Encoder
+    heads: Mapping[str, LinearHead]
+    confidence: ConfidenceHead
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training hands over to be saved."""
+
+    encoder: Encoder
+    idf: np.ndarray
+    # By head: labels, weights, bias, temperature.
+    heads: Mapping[str, LinearHead]
+    confidence: ConfidenceHead
+    metrics: Mapping[str, Mapping[str, float]]
+    provenance: Mapping[str, Any]
+    vocabulary_version: str
+    rules_digest: str
+
+
+def save(trained: Trained, folder: Path) -> str:
+    """Writes the artefact and returns its version; the same input gives the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files: dict[str, str] = {}
+    _write(folder, "vocabulary.txt", "\n".join(trained.encoder.names).encode(), files)
+    _save_array(folder, "idf.npy", trained.idf, files)
+    for name, head in trained.heads.items():
+        _save_array(folder, f"{name}.weights.npy", head.weights, files)
+        _save_array(folder, f"{name}.bias.npy", head.bias, files)
+    confidence = trained.confidence
+    _save_array(folder, "confidence.weights.npy", confidence.weights, files)
+    weights_digest = _digest(json.dumps(files, sort_keys=True).encode())
+    calibration = {
+        "weights": weights_digest,
+        "temperatures": {name: head.temperature for name, head in trained.heads.items()},
+        "confidence": {"knots": confidence.knots.tolist(), "values": confidence.values.tolist()},
+        "held_out": trained.metrics,
+    }
+    _write(folder, "calibration.json", _json(calibration), files)
+    manifest = {
+        "format": FORMAT,
+        "features": FEATURES_VERSION,
+        "vocabulary_version": trained.vocabulary_version,
+        "rules": trained.rules_digest,
+        "labels": {name: list(head.labels) for name, head in trained.heads.items()},
+        "confidence": {"inputs": list(confidence.inputs), "bias": confidence.bias},
+        "held_out": trained.metrics,
+        "provenance": trained.provenance,
+        "files": files,
+    }
+    (folder / "manifest.json").write_bytes(_json(manifest))
+    return _digest(_json(manifest))[:12]
+
+
+def load(folder: Path) -> Artefact:
+    """Loads and checks an artefact. Raises `ArtefactError` naming the file and the mend."""
+    raw = _read(folder / "manifest.json")
+    manifest = _parse(folder / "manifest.json", raw)
+    for name, expected, mine in (
+        ("format", manifest.get("format"), FORMAT),
+        ("features", manifest.get("features"), FEATURES_VERSION),
+    ):
+        if expected != mine:
+            raise ArtefactError(f"{folder}: made with {name} {expected!r}, this service reads {mine!r}; {_MEND}")
+    for name, digest in manifest["files"].items():
+        if _digest(_read(folder / name)) != digest:
+            raise ArtefactError(f"{folder / name}: is not the file the manifest was written for; {_MEND}")
+    calibration = _parse(folder / "calibration.json", _read(folder / "calibration.json"))
+    weights = {name: digest for name, digest in manifest["files"].items() if name != "calibration.json"}
+    if calibration["weights"] != _digest(json.dumps(weights, sort_keys=True).encode()):
+        raise ArtefactError(f"{folder / 'calibration.json'}: was measured on other weights; {_MEND}")
+    version = _digest(raw)[:12]
+    encoder = Encoder((folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n"), np.load(folder / "idf.npy"))
+    return Artefact(
+        version=version,
+        vocabulary_version=manifest["vocabulary_version"],
+        encoder=encoder,
+        heads={name: _head(folder, name, manifest, calibration) for name in HEADS},
+        confidence=_confidence(folder, manifest, calibration),
+        manifest=manifest,
+    )
+
+
+def check_belongs(artefact: Artefact, vocabulary_version: str, labels: Mapping[str, Sequence[str]], rules: str) -> None:
+    """Raises `ArtefactError` when the artefact was trained for another pack version, other labels or other rules."""
+    if artefact.vocabulary_version != vocabulary_version:
+        raise ArtefactError(
+            f"the artefact was trained for {artefact.vocabulary_version}, the pack is {vocabulary_version}; {_MEND}"
+        )
+    for axis, names in labels.items():
+        if list(artefact.heads[axis].labels) != list(names):
+            raise ArtefactError(f"the artefact knows other labels of the axis {axis!r} than the pack; {_MEND}")
+    if artefact.manifest["rules"] != rules:
+        raise ArtefactError(f"the pack's rules or synonyms changed since the artefact was trained; {_MEND}")
+
+
+def _head(folder: Path, name: str, manifest: Mapping[str, Any], calibration: Mapping[str, Any]) -> LinearHead:
+    digest = manifest["files"][f"{name}.weights.npy"][:8]
+    temperature = float(calibration["temperatures"][name])
+    return LinearHead(
+        axis=name,
+        labels=tuple(manifest["labels"][name]),
+        weights=np.load(folder / f"{name}.weights.npy", mmap_mode="r"),
+        bias=np.load(folder / f"{name}.bias.npy"),
+        temperature=temperature,
+        version=f"{name}-{digest}-t{temperature:.3f}",
+    )
+
+
+def _confidence(folder: Path, manifest: Mapping[str, Any], calibration: Mapping[str, Any]) -> ConfidenceHead:
+    knots = np.array(calibration["confidence"]["knots"], dtype=np.float32)
+    return ConfidenceHead(
+        inputs=tuple(manifest["confidence"]["inputs"]),
+        weights=np.load(folder / "confidence.weights.npy"),
+        bias=float(manifest["confidence"]["bias"]),
+        knots=knots,
+        values=np.array(calibration["confidence"]["values"], dtype=np.float32),
+        version=f"confidence-{manifest['files']['confidence.weights.npy'][:8]}-k{len(knots)}",
+    )
+
+
+def _save_array(folder: Path, name: str, array: np.ndarray, files: dict[str, str]) -> None:
+    np.save(folder / name, np.ascontiguousarray(array), allow_pickle=False)
+    files[name] = _digest((folder / name).read_bytes())
+
+
+def _write(folder: Path, name: str, content: bytes, files: dict[str, str]) -> None:
+    (folder / name).write_bytes(content)
+    files[name] = _digest(content)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtefactError(f"{path}: cannot be read ({type(error).__name__}); {_MEND}") from error
+
+
+def _parse(path: Path, raw: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(raw)
+    except ValueError as error:
+        raise ArtefactError(f"{path}: is no valid JSON; {_MEND}") from error
+    if not isinstance(document, dict):
+        raise ArtefactError(f"{path}: is no manifest; {_MEND}")
+    return document
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

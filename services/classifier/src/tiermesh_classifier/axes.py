@@ -1,0 +1,76 @@
+"""What ties an axis to the others or to the conversation, where the trained heads cannot know it.
+
+Structure only (an opening needs no context), honesty about unknown words, and the axis "surround", which follows from the
+others. Each function touches one axis.
+"""
+
+from collections.abc import Mapping
+
+from tiermesh_classifier.history import History
+from tiermesh_classifier.scores import NO_SIGNAL, AxisScore, Evidence, EvidenceKind, Stage
+
+# Share of known words below which the trained model has little to go by.
+FAMILIAR = 0.34
+SURROUND_VERSION = "surround-1"
+_MIX: Mapping[str, tuple[float, float, float, float]] = {
+    # drill_down, compare, act, explain
+    "count": (0.5, 0.3, 0.1, 0.1),
+    "sum": (0.5, 0.3, 0.1, 0.1),
+    "average": (0.35, 0.45, 0.05, 0.15),
+    "rank": (0.5, 0.25, 0.1, 0.15),
+    "compare": (0.4, 0.15, 0.1, 0.35),
+    "trend": (0.35, 0.25, 0.05, 0.35),
+    "list": (0.3, 0.2, 0.4, 0.1),
+    "value": (0.2, 0.1, 0.45, 0.25),
+    "policy": (0.05, 0.05, 0.4, 0.5),
+    "write": (0.1, 0.05, 0.65, 0.2),
+    "chat": (0.3, 0.1, 0.4, 0.2),
+}
+_PILLS = ("drill_down", "compare", "act", "explain")
+
+
+def structural(axis: str, distribution: Mapping[str, float], history: History) -> dict[str, float] | None:
+    """The distribution that the place in the conversation leaves; nothing when it has no say."""
+    if axis == "position":
+        barred = {"opening"} if history.running else set(distribution) - {"opening"}
+    elif axis == "needs_context" and not history.running:
+        barred = {"yes"}
+    else:
+        return None
+    kept = {label: (0.0 if label in barred else share) for label, share in distribution.items()}
+    total = sum(kept.values())
+    if total <= 0.0:
+        return {label: 0.0 if label in barred else 1.0 / (len(kept) - len(barred)) for label in kept}
+    return {label: share / total for label, share in kept.items()}
+
+
+def doubted(distribution: Mapping[str, float], known_share: float) -> dict[str, float]:
+    """Moves probability to "no_signal" as far as the words are foreign to the model."""
+    doubt = max(0.0, 1.0 - known_share / FAMILIAR)
+    return {label: share * (1.0 - doubt) for label, share in distribution.items()} | {NO_SIGNAL: doubt}
+
+
+def surround(axes: Mapping[str, AxisScore], kinds: Mapping[str, str]) -> AxisScore:
+    """The mix of pills that suits the answer."""
+    kind = kinds.get(axes["intent"].label, "chat")
+    aggregation, several = axes["aggregation"].label, axes["cardinality"].label in ("team", "org")
+    if axes["intent"].label == NO_SIGNAL:
+        return AxisScore(dict.fromkeys(_PILLS, 0.0) | {NO_SIGNAL: 1.0}, Stage.TRAINED, SURROUND_VERSION)
+    row = kind if kind != "data" else aggregation if aggregation in _MIX else "list" if several else "value"
+    shares = dict(zip(_PILLS, _MIX[row], strict=True))
+    if axes["multi_step"].label == "yes":
+        shares["explain"] += 0.15
+        shares["act"] += 0.1
+    total = sum(shares.values())
+    evidence = (Evidence(EvidenceKind.RULE, f"shape_{row}", max(shares.values())),)
+    distribution = {pill: share / total for pill, share in shares.items()} | {NO_SIGNAL: 0.0}
+    return AxisScore(distribution, Stage.RULE, SURROUND_VERSION, evidence)
+
+
+def kinds_of(intent: Mapping[str, float], kinds: Mapping[str, str]) -> dict[str, float]:
+    """Probability of each kind of intent."""
+    shares: dict[str, float] = {}
+    for label, share in intent.items():
+        kind = kinds.get(label, NO_SIGNAL)
+        shares[kind] = shares.get(kind, 0.0) + share
+    return shares

@@ -1,0 +1,178 @@
+"""Measures a classifier on labelled turns: per axis, and per route where the decision package is there.
+
+Conversations are played in order with the histories that their gold labels make, so that one error does not count twice.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from tiermesh_policy import (
+    Axis,
+    History,
+    IntentFacts,
+    Route,
+    Scores,
+    TenantPolicy,
+    Tier,
+    TurnSummary,
+    Vocabulary,
+    decide,
+)
+
+from tiermesh_classifier import scores as mine
+from tiermesh_classifier.classifier import Classifier, Question
+from tiermesh_classifier.history import History as Past
+from tiermesh_classifier.reading.calendar import Calendar
+from tiermesh_classifier.training.fitting import adaptive_ece, macro_f1
+from tiermesh_classifier.training.turns import Turn
+
+ERRORS_SHOWN = 1000
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One turn with what was said of it."""
+
+    turn: Turn
+    scores: mine.Scores
+    route: str
+    milliseconds: float
+
+
+def evaluate(classifier: Classifier, policy: TenantPolicy, turns: Sequence[Turn], today: date) -> Mapping[str, Any]:
+    """The report, with the keys that the command line prints."""
+    calendar = Calendar(today, classifier.words.fiscal_start_month)
+    vocabulary = facts_of(classifier)
+    scored = [_scored(classifier, policy, vocabulary, turn, calendar) for turn in turns]
+    return report(scored)
+
+
+def facts_of(classifier: Classifier) -> Vocabulary:
+    """What the decision has to know of the pack's intents."""
+    kinds = classifier.words.kinds
+    return Vocabulary(
+        {
+            name: IntentFacts(
+                family=name.partition(".")[0],
+                domain=name.partition(".")[0] if kind == "data" else None,
+                write=kind == "write",
+            )
+            for name, kind in kinds.items()
+        }
+    )
+
+
+def report(scored: Sequence[Scored]) -> Mapping[str, Any]:
+    """Metrics of scored turns, and every error, worst first."""
+    axes = {axis: _axis(scored, axis) for axis in mine.AXES}
+    times = np.array([each.milliseconds for each in scored])
+    return {
+        "turns": len(scored),
+        "axes": axes,
+        "route": _routes(scored),
+        "confidence": _confidence(scored),
+        "latency_ms": {"p50": _at(times, 50), "p99": _at(times, 99)},
+        "errors": _errors(scored),
+    }
+
+
+def _scored(
+    classifier: Classifier, policy: TenantPolicy, vocabulary: Vocabulary, turn: Turn, calendar: Calendar
+) -> Scored:
+    before = time.perf_counter()
+    scores = classifier.score(Question(turn.text, turn.history, calendar))
+    spent = (time.perf_counter() - before) * 1e3
+    decision = decide(policy_scores(scores, vocabulary), policy, policy_history(turn.history))
+    route = decision.route.value if decision.route is not None else ""
+    return Scored(turn, scores, route, spent)
+
+
+def policy_scores(scores: mine.Scores, vocabulary: Vocabulary) -> Scores:
+    """The scores as the decision takes them."""
+    axes = {
+        name: Axis(score.label, score.probability, dict(score.distribution))
+        for name, score in scores.axes.items()
+        if name in mine.AXES
+    }
+    return Scores(**axes, confidence=scores.confidence.value, vocabulary=vocabulary)
+
+
+def policy_history(history: Past) -> History:
+    """The history as the decision takes it."""
+    turns = []
+    for turn in history.turns:
+        route = Route(turn.route)
+        tier = Tier.TWO if route is Route.TIER2 else Tier.ONE
+        turns.append(TurnSummary(route, tier, turn.intent, turn.ambiguous, turn.multi_step, turn.high_stakes))
+    return History(tuple(turns))
+
+
+def _axis(scored: Sequence[Scored], axis: str) -> Mapping[str, float]:
+    """Intents count only on turns that are not ambiguous: without a topic they are a guess."""
+    counted = [each for each in scored if axis != "intent" or each.turn.labels["ambiguous"] == "no"]
+    names = sorted({each.turn.labels[axis] for each in counted} | {each.scores.axes[axis].label for each in counted})
+    truth = np.array([names.index(each.turn.labels[axis]) for each in counted])
+    picked = np.array([names.index(each.scores.axes[axis].label) for each in counted])
+    sure = np.array([each.scores.axes[axis].probability for each in counted])
+    right = picked == truth
+    return {
+        "accuracy": round(float(right.mean()), 4),
+        "macro_f1": round(macro_f1(picked, truth), 4),
+        "ece": round(adaptive_ece(sure, right), 4),
+    }
+
+
+def _routes(scored: Sequence[Scored]) -> Mapping[str, float]:
+    """Shares of all turns, by the kinds of error that the design names."""
+    pairs = [(each.turn.route, each.route) for each in scored]
+
+    def share(gold: Sequence[str], chosen: Sequence[str]) -> float:
+        return round(sum(g in gold and c in chosen for g, c in pairs) / len(pairs), 4)
+
+    return {
+        "accuracy": round(sum(g == c for g, c in pairs) / len(pairs), 4),
+        "trap": share(["aggregate"], ["tier1"]),
+        "quality_loss": share(["tier2"], ["tier1", "aggregate"]),
+        "cost_inflation": share(["tier1", "aggregate"], ["tier2"]),
+        "detour": share(["tier1"], ["aggregate"]),
+    }
+
+
+def _confidence(scored: Sequence[Scored]) -> Mapping[str, float]:
+    values = np.array([each.scores.confidence.value for each in scored])
+    truth = np.array([each.turn.route == "tier1" for each in scored])
+    return {
+        "ece": round(adaptive_ece(values, truth), 4),
+        "brier": round(float(((values - truth) ** 2).mean()), 4),
+        "accuracy": round(float(((values >= 0.5) == truth).mean()), 4),
+    }
+
+
+def _errors(scored: Sequence[Scored]) -> Sequence[Mapping[str, Any]]:
+    found = []
+    for each in scored:
+        wrong = {
+            axis: [each.turn.labels[axis], each.scores.axes[axis].label, round(each.scores.axes[axis].probability, 3)]
+            for axis in mine.AXES
+            if each.scores.axes[axis].label != each.turn.labels[axis]
+        }
+        if wrong or each.route != each.turn.route:
+            found.append(
+                {
+                    "id": each.turn.id,
+                    "text": each.turn.text,
+                    "route": [each.turn.route, each.route],
+                    "confidence": round(each.scores.confidence.value, 3),
+                    "axes": wrong,
+                }
+            )
+    found.sort(key=lambda error: (error["route"][0] == error["route"][1], -sum(w[2] for w in error["axes"].values())))
+    return found[:ERRORS_SHOWN]
+
+
+def _at(times: np.ndarray, percentile: float) -> float:
+    return round(float(np.percentile(times, percentile)), 3)

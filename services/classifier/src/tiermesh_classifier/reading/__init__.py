@@ -1,0 +1,1 @@
+"""What a question's words say before any model sees them: tokens, cues, periods, names, slots."""

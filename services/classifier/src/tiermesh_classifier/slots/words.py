@@ -1,0 +1,132 @@
+"""Group-by, order, limit, filters and population from the words and the semantic model's terms."""
+
+import re
+from collections.abc import Iterator
+
+from tiermesh_pack.semantic import Domain
+
+from tiermesh_classifier.reading.periods import number_of
+from tiermesh_classifier.reading.phrases import Found
+from tiermesh_classifier.reading.reader import Reading, Term
+from tiermesh_classifier.scores import Slot
+
+_GROUPING = frozenset("by per each every across which what".split())
+_GRAINS = {
+    "day": "day",
+    "daily": "day",
+    "week": "week",
+    "weekly": "week",
+    "month": "month",
+    "monthly": "month",
+    "quarter": "quarter",
+    "quarterly": "quarter",
+    "year": "year",
+    "yearly": "year",
+    "annually": "year",
+}
+_ASCENDING = re.compile(
+    r"\b(least|fewest|lowest|smallest|shortest|bottom|worst|weakest|slowest|cheapest|youngest|earliest|furthest behind)\b"
+)
+_DESCENDING = re.compile(
+    r"\b(most|highest|largest|biggest|longest|top|best|greatest|fastest|costliest|oldest|strongest|dearest)\b"
+)
+_LIMIT = re.compile(
+    r"\b(?:top|bottom|first|last)\s+(\d{1,3}|two|three|four|five|six|seven|eight|nine|ten|twenty)\b|"
+    r"\b(\d{1,3}|two|three|four|five|six|seven|eight|nine|ten|twenty)\s+(?:best|worst|biggest|largest|highest|lowest|most|"
+    r"longest|smallest|top|cheapest|fastest|slowest)\b"
+)
+
+
+def measure_slots(reading: Reading, domain: Domain, usual: str) -> list[Slot]:
+    """The measure that the words name; among several the longer phrase, then the one that is not meant anyway."""
+    found = [f for f in reading.terms if f.value.kind == "measure" and f.value.domain == domain.name]
+    if not found:
+        return []
+    best = max(found, key=lambda f: (f.value.name != usual, f.last - f.first, -f.first))
+    start, end = reading.span(best.first, best.last)
+    sure = 0.9 if best.last - best.first > 1 else 0.75
+    return [Slot(best.value.name, sure, start=start, end=end)]
+
+
+def group_slots(reading: Reading, domain: Domain) -> list[Slot]:
+    """Dimensions after "by", "per", "each", "which"."""
+    slots: dict[str, Slot] = {}
+    for found in reading.terms:
+        name = found.value.name
+        if found.value.kind != "dimension" or name not in domain.dimensions or not _grouped(reading, found):
+            continue
+        start, end = reading.span(found.first, found.last)
+        slots.setdefault(name, Slot(name, 0.85, start=start, end=end))
+    for at, token in enumerate(reading.mended):
+        grain = _GRAINS.get(token.text)
+        before = reading.mended[at - 1].text if at else ""
+        if (
+            grain
+            and (before in ("by", "per", "each", "every") or token.text.endswith("ly"))
+            and grain in domain.dimensions
+        ):
+            start, end = reading.span(at, at + 1)
+            slots.setdefault(grain, Slot(grain, 0.85, start=start, end=end))
+    return list(slots.values())
+
+
+def _grouped(reading: Reading, found: Found[Term]) -> bool:
+    words = [token.text for token in reading.mended]
+    return words[found.first] in ("by", "per", "across") or (found.first > 0 and words[found.first - 1] in _GROUPING)
+
+
+def filter_slots(reading: Reading, domain: Domain) -> list[Slot]:
+    """Values of closed dimensions, as "dimension=value"; the longest phrase at a place wins."""
+    taken: set[int] = set()
+    slots: dict[str, Slot] = {}
+    for found in sorted(reading.terms, key=lambda f: f.first - f.last):
+        term = found.value
+        if term.kind != "filter" or term.name not in domain.dimensions or (term.domain and term.domain != domain.name):
+            continue
+        places = set(range(found.first, found.last))
+        if places & taken:
+            continue
+        taken |= places
+        start, end = reading.span(found.first, found.last)
+        value = f"{term.name}={term.value}"
+        slots.setdefault(value, Slot(value, 0.8, start=start, end=end))
+    return list(slots.values())
+
+
+def direction_of(reading: Reading) -> bool | None:
+    """True for most-first, False for least-first, nothing when not said."""
+    if _ASCENDING.search(reading.text.folded):
+        return False
+    return True if _DESCENDING.search(reading.text.folded) else None
+
+
+def limit_of(reading: Reading) -> int | None:
+    """The number of rows asked for."""
+    match = _LIMIT.search(reading.text.folded)
+    if match is None:
+        return None
+    number = number_of(match.group(1) or match.group(2))
+    return number if number and number <= 1000 else None
+
+
+def population_slot(reading: Reading, cardinality: str, named: bool) -> Slot | None:
+    """Whom the question is about, when nobody is named."""
+    said = list(_populations(reading))
+    if cardinality == "org":
+        return _said(said, ("company",)) or Slot("company", 0.7)
+    if named:
+        return None
+    if cardinality == "one":
+        return _said(said, ("self",)) or Slot("self", 0.7)
+    return _said(said, ("reports", "department", "team")) or Slot("team", 0.6)
+
+
+def _said(said: list[Slot], wanted: tuple[str, ...]) -> Slot | None:
+    return next((slot for value in wanted for slot in said if slot.value == value), None)
+
+
+def _populations(reading: Reading) -> Iterator[Slot]:
+    for found in reading.terms:
+        if found.value.kind == "population":
+            start, end = reading.span(found.first, found.last)
+            yield Slot(found.value.name, 0.9, start=start, end=end)

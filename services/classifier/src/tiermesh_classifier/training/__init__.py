@@ -1,0 +1,1 @@
+"""Makes the artefact: labelled data, augmentation, fitting, calibration. Never imported while serving."""

@@ -1,0 +1,102 @@
+"""Fits the heads and calibrates them on turns they have not seen. Writes nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from sklearn.linear_model import LogisticRegression
+
+from tiermesh_classifier.encoder import Vector
+from tiermesh_classifier.heads import softmax
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Weights (features × labels) and bias of one axis."""
+
+    labels: tuple[str, ...]
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+def matrix_of(vectors: Sequence[Vector], width: int) -> sp.csr_matrix:
+    """Stacks vectors to a sparse matrix."""
+    lengths = [len(vector.positions) for vector in vectors]
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    positions = np.concatenate([vector.positions for vector in vectors]) if vectors else np.zeros(0, dtype=np.int64)
+    values = np.concatenate([vector.values for vector in vectors]) if vectors else np.zeros(0, dtype=np.float32)
+    return sp.csr_matrix((values.astype(np.float64), positions, starts), shape=(len(vectors), width))
+
+
+def fit(matrix: sp.csr_matrix, targets: Sequence[str], labels: Sequence[str], weights: Matrix, *, c: float) -> Fitted:
+    """A multinomial logistic regression. A label without examples gets a bias that keeps it improbable."""
+    present = sorted(set(targets), key=list(labels).index)
+    width, size = matrix.shape[1], len(labels)
+    out = np.zeros((width, size), dtype=np.float32)
+    bias = np.full(size, -12.0, dtype=np.float32)
+    columns = [list(labels).index(label) for label in present]
+    if len(present) == 1:
+        bias[columns[0]] = 0.0
+        return Fitted(tuple(labels), out, bias)
+    model = LogisticRegression(C=c, max_iter=300, tol=1e-3)
+    model.fit(matrix, [present.index(target) for target in targets], sample_weight=weights)
+    if len(present) == 2:
+        out[:, columns[0]], out[:, columns[1]] = -model.coef_[0] / 2, model.coef_[0] / 2
+        bias[columns[0]], bias[columns[1]] = -model.intercept_[0] / 2, model.intercept_[0] / 2
+    else:
+        out[:, columns] = model.coef_.T
+        bias[columns] = model.intercept_
+    return Fitted(tuple(labels), out, bias)
+
+
+def logits(fitted: Fitted, matrix: sp.csr_matrix) -> Matrix:
+    """Raw scores of many turns."""
+    return np.asarray(matrix @ fitted.weights.astype(np.float64) + fitted.bias)
+
+
+def temperature_of(scores: Matrix, truth: NDArray[np.int64], weights: Matrix | None = None) -> float:
+    """The temperature that makes held-out scores most probable."""
+    weight = np.ones(len(truth)) if weights is None else weights
+
+    def loss(log_temperature: float) -> float:
+        chance = softmax(scores / np.exp(log_temperature))[np.arange(len(truth)), truth]
+        return float(-(weight * np.log(np.clip(chance, 1e-9, 1))).sum() / weight.sum())
+
+    found = minimize_scalar(loss, bounds=(-2.0, 2.5), method="bounded", options={"xatol": 1e-3})
+    return float(np.exp(found.x))
+
+
+def held_out_metrics(probabilities: Matrix, truth: NDArray[np.int64]) -> Mapping[str, float]:
+    """Accuracy, macro-F1, calibration error (adaptive bins) and Brier score."""
+    picked = probabilities.argmax(axis=1)
+    right = picked == truth
+    one_hot = np.eye(probabilities.shape[1])[truth]
+    return {
+        "turns": len(truth),
+        "accuracy": float(right.mean()),
+        "macro_f1": macro_f1(picked, truth),
+        "ece": adaptive_ece(probabilities.max(axis=1), right),
+        "brier": float(((probabilities - one_hot) ** 2).sum(axis=1).mean()),
+    }
+
+
+def macro_f1(picked: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
+    """Mean F1 over the labels that occur."""
+    scores = []
+    for label in np.unique(truth):
+        hits = float(((picked == label) & (truth == label)).sum())
+        scores.append(2 * hits / float((picked == label).sum() + (truth == label).sum()))
+    return float(np.mean(scores))
+
+
+def adaptive_ece(confidence: Matrix, right: NDArray[np.bool_], bins: int = 15) -> float:
+    """Expected calibration error over bins of equal size."""
+    order = np.argsort(confidence, kind="stable")
+    parts = [part for part in np.array_split(order, min(bins, len(order))) if len(part)]
+    gaps = [len(part) * abs(confidence[part].mean() - right[part].mean()) for part in parts]
+    return float(sum(gaps) / len(order))

@@ -1,0 +1,256 @@
+"""Makes the artefact of a pack: `python -m tiermesh_classifier.train`. Reads files, writes one folder, uses no network."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from tiermesh_pack import Pack
+
+from tiermesh_classifier import axes as shape
+from tiermesh_classifier.artefact import HEADS, TIER1_HEAD, Trained, save
+from tiermesh_classifier.assembly import axis_labels, make_reader, make_rules
+from tiermesh_classifier.encoder import Encoder, fit_encoder
+from tiermesh_classifier.features import Features, features_of
+from tiermesh_classifier.heads import ConfidenceHead, LinearHead, confidence_inputs, softmax
+from tiermesh_classifier.reading.calendar import Calendar
+from tiermesh_classifier.scores import AXES
+from tiermesh_classifier.training.fitting import (
+    Fitted,
+    Matrix,
+    fit,
+    held_out_metrics,
+    logits,
+    matrix_of,
+    temperature_of,
+)
+from tiermesh_classifier.training.noise import noisy
+from tiermesh_classifier.training.patterns import Expander, Labels, load_grammars
+from tiermesh_classifier.training.turns import Turn, group_folds, read_turns, turns_of
+from tiermesh_classifier.vocabulary import KINDS, PackWords, words_of
+
+FOLDS = 4
+STRENGTH = 2.0
+# Relative dates in examples are read from here; only lengths of periods matter, not the dates.
+_READING_DAY = date(2026, 6, 17)
+_FEWEST_TURNS = 40
+
+Progress = Callable[[str], None]
+
+
+class TrainingError(Exception):
+    """Nothing can be trained from what was given; the message names the mend."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What training may be told."""
+
+    folds: int = FOLDS
+    strength: float = STRENGTH
+    pattern_samples: int = 6
+    noise: bool = True
+
+
+def train(pack: Pack, data: Sequence[Path], out: Path, options: Options | None = None, tell: Progress = print) -> str:
+    """Trains on the pack's examples, its patterns and further labelled files; returns the artefact's version."""
+    options = options or Options()
+    words = words_of(pack)
+    turns = labelled_turns(pack, words, data, options)
+    if len(turns) < _FEWEST_TURNS:
+        raise TrainingError(
+            f"{pack.path}: {len(turns)} labelled turns, at least {_FEWEST_TURNS} are needed; add examples"
+        )
+    tell(f"{len(turns)} turns")
+    trained = fit_all(words, turns, options, provenance_of(pack, data, turns), tell)
+    version = save(trained, out)
+    tell(f"artefact {version} in {out}")
+    return version
+
+
+def labelled_turns(pack: Pack, words: PackWords, data: Sequence[Path], options: Options) -> list[Turn]:
+    """All turns: hand-written ones first, then what patterns and noise make."""
+    records = [
+        {
+            "id": e.id,
+            "conversation": e.conversation,
+            "text": e.text,
+            "route": e.route,
+            "stakes": e.stakes,
+            **{axis: getattr(e, axis) for axis in AXES if axis != "stakes"},
+        }
+        for e in pack.vocabulary.examples
+    ]
+    turns = turns_of(records)
+    for path in data:
+        turns += read_turns(path)
+    labels = Labels(axis_labels(words))
+    expander = Expander(labels, words.kinds)
+    for grammar in load_grammars(pattern_files(pack), labels):
+        turns += expander.expand(grammar, options.pattern_samples)
+    return [*turns, *noisy(turns)] if options.noise else turns
+
+
+def pattern_files(pack: Pack) -> list[Path]:
+    """The pack's pattern files."""
+    return sorted((pack.path / "examples").glob("patterns*.yaml"))
+
+
+def provenance_of(pack: Pack, data: Sequence[Path], turns: Sequence[Turn]) -> Mapping[str, Any]:
+    """What the artefact was made from, so that it can be made again."""
+    files = [*sorted((pack.path / "examples").glob("*.jsonl")), *pattern_files(pack), *data]
+    return {
+        "pack": pack.identity,
+        "turns": len(turns),
+        "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
+    }
+
+
+@dataclass
+class _Set:
+    """Turns with what is computed of them once."""
+
+    turns: Sequence[Turn]
+    features: Sequence[Features]
+    weights: Matrix
+
+    def take(self, places: Sequence[int]) -> "_Set":
+        return _Set([self.turns[at] for at in places], [self.features[at] for at in places], self.weights[list(places)])
+
+    def targets(self, head: str) -> list[str]:
+        if head == TIER1_HEAD:
+            return ["yes" if turn.route == "tier1" else "no" for turn in self.turns]
+        return [turn.labels[head] for turn in self.turns]
+
+
+def fit_all(
+    words: PackWords, turns: Sequence[Turn], options: Options, provenance: Mapping[str, Any], tell: Progress
+) -> Trained:
+    """Held-out scores by folds for calibration and metrics, then the heads on everything."""
+    data = _prepared(words, turns)
+    labels = {**axis_labels(words), TIER1_HEAD: ("yes", "no")}
+    held_out = _held_out_logits(data, labels, options, tell)
+    written = np.array([turn.weight >= 1.0 for turn in turns])
+    if written.sum() < _FEWEST_TURNS:
+        written[:] = True
+    temperatures, metrics, chances = {}, {}, {}
+    for head, scores in held_out.items():
+        truth = np.array([list(labels[head]).index(target) for target in data.targets(head)])
+        temperatures[head] = temperature_of(scores[written], truth[written])
+        chances[head] = softmax(scores / temperatures[head])
+        metrics[head] = _rounded(held_out_metrics(chances[head][written], truth[written]))
+    confidence, metrics["confidence"] = _confidence(words, data, labels, chances, written)
+    tell("held out: " + ", ".join(f"{head} {values['accuracy']:.3f}" for head, values in metrics.items()))
+    encoder = fit_encoder(data.features)
+    matrix = matrix_of([encoder.encode(each) for each in data.features], len(encoder))
+    heads = {
+        head: _head(
+            head, fit(matrix, data.targets(head), labels[head], data.weights, c=options.strength), temperatures[head]
+        )
+        for head in HEADS
+    }
+    return Trained(
+        encoder=encoder,
+        idf=np.array(encoder.idf, dtype=np.float32),
+        heads=heads,
+        confidence=confidence,
+        metrics=metrics,
+        provenance=provenance,
+        vocabulary_version=words.version,
+        rules_digest=words.digest,
+    )
+
+
+def _prepared(words: PackWords, turns: Sequence[Turn]) -> _Set:
+    reader, rules, calendar = make_reader(words), make_rules(words), Calendar(_READING_DAY, words.fiscal_start_month)
+    features = []
+    for turn in turns:
+        reading = reader.read(turn.text, calendar)
+        features.append(features_of(reading, turn.history, (hit.rule.name for hit in rules.hits(reading))))
+    return _Set(turns, features, np.array([turn.weight for turn in turns]))
+
+
+def _held_out_logits(
+    data: _Set, labels: Mapping[str, Sequence[str]], options: Options, tell: Progress
+) -> Mapping[str, Matrix]:
+    scores = {head: np.zeros((len(data.turns), len(labels[head]))) for head in HEADS}
+    folds = np.array(group_folds(data.turns, options.folds))
+    for fold in range(options.folds):
+        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        if not len(inside) or not len(outside):
+            continue
+        seen, unseen = data.take(inside.tolist()), data.take(outside.tolist())
+        encoder = fit_encoder(seen.features)
+        train_rows, test_rows = _rows(encoder, seen), _rows(encoder, unseen)
+        for head in HEADS:
+            fitted = fit(train_rows, seen.targets(head), labels[head], seen.weights, c=options.strength)
+            scores[head][outside] = logits(fitted, test_rows)
+        tell(f"fold {fold + 1} of {options.folds}")
+    return scores
+
+
+def _rows(encoder: Encoder, data: _Set) -> sp.csr_matrix:
+    return matrix_of([encoder.encode(features) for features in data.features], len(encoder))
+
+
+def _head(name: str, fitted: Fitted, temperature: float) -> LinearHead:
+    return LinearHead(name, fitted.labels, fitted.weights, fitted.bias, temperature, version="")
+
+
+def _confidence(
+    words: PackWords,
+    data: _Set,
+    labels: Mapping[str, Sequence[str]],
+    chances: Mapping[str, Matrix],
+    written: np.ndarray,
+) -> tuple[ConfidenceHead, Mapping[str, float]]:
+    """Logistic regression over held-out axis scores, then isotonic calibration, each on turns the other did not see."""
+    names = [f"{axis}={label}" for axis in AXES if axis != "intent" for label in labels[axis]]
+    names += [f"kind={kind}" for kind in KINDS] + [f"{TIER1_HEAD}=yes"]
+    rows = np.stack([_stacked(words, names, labels, chances, at) for at in range(len(data.turns))])
+    truth = np.array([turn.route == "tier1" for turn in data.turns])
+    folds = np.array(group_folds([_shifted(turn) for turn in data.turns], 2))
+    raw = np.zeros(len(truth))
+    for fold in (0, 1):
+        model = _stacker().fit(rows[folds != fold], truth[folds != fold], sample_weight=data.weights[folds != fold])
+        raw[folds == fold] = model.predict_proba(rows[folds == fold])[:, 1]
+    knots, values = _isotonic(raw[written], truth[written])
+    calibrated = np.interp(raw[written], knots, values)
+    both = np.stack([1 - calibrated, calibrated], axis=1)
+    metrics = _rounded(held_out_metrics(both, truth[written].astype(np.int64)))
+    final = _stacker().fit(rows, truth, sample_weight=data.weights)
+    head = ConfidenceHead(
+        tuple(names), final.coef_[0].astype(np.float32), float(final.intercept_[0]), knots, values, version=""
+    )
+    return head, metrics
+
+
+def _stacker() -> LogisticRegression:
+    return LogisticRegression(C=0.1, max_iter=500)
+
+
+def _shifted(turn: Turn) -> Turn:
+    return Turn(turn.id, turn.text, turn.history, turn.labels, turn.route, f"confidence-{turn.group}", turn.weight)
+
+
+def _stacked(
+    words: PackWords, names: Sequence[str], labels: Mapping[str, Sequence[str]], chances: Mapping[str, Matrix], at: int
+) -> np.ndarray:
+    axes = {head: dict(zip(labels[head], matrix[at].tolist(), strict=True)) for head, matrix in chances.items()}
+    return confidence_inputs(names, {**axes, "kind": shape.kinds_of(axes["intent"], words.kinds)})
+
+
+def _isotonic(raw: Matrix, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Knots of a rising step-free curve from raw score to share of right ones, never quite 0 or 1."""
+    model = IsotonicRegression(y_min=0.005, y_max=0.995, out_of_bounds="clip").fit(raw, truth)
+    return model.X_thresholds_.astype(np.float32), model.y_thresholds_.astype(np.float32)
+
+
+def _rounded(metrics: Mapping[str, float]) -> Mapping[str, float]:
+    return {name: round(value, 4) for name, value in metrics.items()}
