@@ -205,3 +205,30 @@ async def test_a_list_of_people_without_figures_becomes_a_loop(client: AsyncAnth
     if not calls(message):
         pytest.fail("no loop was planned")
     assert [name for name, _ in calls(message)] == ["leave_balance"] * 12
+
+
+async def test_a_refusal_as_plain_error_json_is_mended_too(client: AsyncAnthropic, tools: Tools) -> None:
+    refusal = {
+        "content": '{"error":"no measure leave_dys","argument":"measure","nearest":["sick_days"]}',
+        "is_error": True,
+    }
+    message = await turn(client, tools, "Who took the most leave this year?", refusal)
+    assert calls(message)[0][1]["measure"] == "sick_days"
+
+
+async def test_a_model_that_is_told_to_always_call_the_tool_does(client: AsyncAnthropic, tools: Tools) -> None:
+    message = await ask(client, "and Ben?", tools[:1], system="Always call the tool, once, and write nothing else.")
+    assert [name for name, _ in calls(message)] == ["leave_team_aggregate"]
+
+
+async def test_findings_of_another_model_do_not_replace_a_look_up(client: AsyncAnthropic, tools: Tools) -> None:
+    text = (
+        '<unverified_findings>{"columns":["employee"],"rows":[["Ben"]]}</unverified_findings>'
+        "<question>How many leave days do I have left?</question>"
+    )
+    assert calls(await ask(client, text, tools)) == [("leave_balance", {"employee": "me"})]
+
+
+async def test_what_stands_in_a_department_is_no_person(client: AsyncAnthropic, tools: Tools) -> None:
+    message = await ask(client, "Who took the most leave in Sales this year?", tools)
+    assert calls(message)[0][1]["department"] == "Sales"

@@ -25,6 +25,7 @@ from tiermesh_simulator.settings import SimulatorSettings, Timing
 from tiermesh_simulator.stream import EventStream, StreamEndedError, abort_connection, message_body, stay_silent
 
 REQUEST_ID: Final[web.RequestKey[str]] = web.RequestKey("request_id", str)
+LARGEST_BODY_KEPT: Final = 512 * 1024
 FAULT_HEADER: Final = "x-simulator-fault"
 _SECRET_HEADERS: Final = frozenset({"x-api-key", "authorization", "proxy-authorization", "cookie"})
 _NO_FAULT: Final = Fault("")
@@ -95,7 +96,8 @@ class MessagesApi:
         raw = await request.read()
         entry.headers = {k.lower(): v for k, v in request.headers.items() if k.lower() not in _SECRET_HEADERS}
         checked = read_request(raw)
-        entry.model, entry.stream, entry.body = checked.model, checked.stream, json.loads(raw)
+        entry.model, entry.stream = checked.model, checked.stream
+        entry.body = json.loads(raw) if len(raw) <= LARGEST_BODY_KEPT else {"omitted_bytes": len(raw)}
         spec = request.headers.get(FAULT_HEADER)
         fault = parse_fault(spec) if spec else self._faults.take(checked.model) or _NO_FAULT
         entry.fault = fault.kind

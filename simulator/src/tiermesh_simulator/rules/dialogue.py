@@ -20,6 +20,8 @@ _FOLLOW_UP: Final = re.compile(
 )
 _TAGGED: Final = re.compile(r"<(?:user_)?question>\s*(.*?)\s*</(?:user_)?question>", re.IGNORECASE | re.DOTALL)
 _SO_FAR: Final = re.compile(r"<answer_so_far>\s*(.*?)\s*</answer_so_far>", re.IGNORECASE | re.DOTALL)
+# What another model found is no result of a tool.
+_HEARSAY: Final = re.compile(r"<unverified_findings>.*?</unverified_findings>", re.IGNORECASE | re.DOTALL)
 _LABELLED: Final = re.compile(r"^(?:the )?(?:user'?s? )?question(?: is)?\s*:\s*(.+)$", re.IGNORECASE | re.MULTILINE)
 
 
@@ -71,7 +73,7 @@ def read_dialogue(request: MessagesRequest) -> Dialogue:
     text = turns[at].text
     so_far = _SO_FAR.search(text)
     prefill = turns[-1].text if turns[-1].role == "assistant" else so_far.group(1) if so_far else ""
-    embedded, rest = cut_json(text)
+    embedded, rest = cut_json(_HEARSAY.sub(" ", text))
     return Dialogue(
         question=_question(text, rest),
         earlier=tuple(_question(turns[position].text, cut_json(turns[position].text)[1]) for position in asked[:-1]),

@@ -24,6 +24,7 @@ from tiermesh_simulator.rules.wording import word_results
 
 # A real model stops planning at some point, too.
 MOST_CALLS: Final = 50
+_TOLD: Final = re.compile(r"\balways call (?:the|a|this) tool\b|\byou must call\b", re.IGNORECASE)
 _FIGURE: Final = re.compile(r"\d+")
 
 
@@ -47,7 +48,8 @@ class RuleEngine:
         dialogue = read_dialogue(request)
         tools = [describe(tool) for tool in request.tools if "input_schema" in tool]
         choice = str(request.tool_choice["type"])
-        forced = choice in ("any", "tool")
+        # Some models cannot be forced and are only told.
+        forced = choice in ("any", "tool") or (choice == "auto" and bool(_TOLD.search(dialogue.system)))
         calls: list[tuple[ToolDoc, Mapping[str, Any]]] = []
         if tools and choice != "none":
             calls = self._calls(request, dialogue, tools, model_class, forced=forced)

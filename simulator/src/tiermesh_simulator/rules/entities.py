@@ -17,6 +17,7 @@ _GROUP_AFTER: Final = re.compile(
     r"\b(?:the\s+)?([A-Za-z][\w&]*(?:\s+[A-Z][\w&]*)?)\s+(?:team|department|dept|division|unit)\b"
 )
 _GROUP_BEFORE: Final = re.compile(r"\b(?:team|department|division|unit)\s+([A-Z][\w&]*(?:\s+[A-Z][\w&]*)?)")
+_WITHIN: Final = re.compile(r"\b(?:in|across|within) (?:the )?([A-Z][a-z]+)\b")
 _LIMIT: Final = re.compile(
     r"\b(?:top|first|bottom|last|best|worst|the)\s+(\d{1,4}|one|two|three|four|five|six|seven|eight|nine|ten|twelve)\b"
     r"(?!\s*(?:day|week|month|year|hour|%|percent|st\b|nd\b|rd\b|th\b))",
@@ -42,8 +43,8 @@ _NO_GROUP: Final = word_set("my our the your this that each every which what per
 
 def groups_in(text: str) -> list[str]:
     """Return the teams or departments that a text names."""
-    found = [match for pattern in (_GROUP_AFTER, _GROUP_BEFORE) for match in pattern.findall(text)]
-    kept = [name.strip() for name in found if name.split()[0].lower() not in _NO_GROUP]
+    found = [match for pattern in (_GROUP_AFTER, _GROUP_BEFORE, _WITHIN) for match in pattern.findall(text)]
+    kept = [name.strip() for name in found if not {name.split()[0].lower()} & (_NO_GROUP | _NO_NAME)]
     return list(dict.fromkeys(name[0].upper() + name[1:] for name in kept))
 
 

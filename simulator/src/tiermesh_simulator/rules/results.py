@@ -109,24 +109,25 @@ def read_value(value: object) -> Result | None:  # noqa: PLR0911 - a list of cas
             if found is not None:
                 return found
     if isinstance(value.get("refusal"), Mapping) or isinstance(value.get("error"), (Mapping, str)):
-        inner = value.get("refusal") or value["error"]
-        return _refusal(inner if isinstance(inner, Mapping) else {"message": inner}, "")
+        return _refusal(value, "")
     if isinstance(value.get("rows"), list):
         return _table(value)
     proposal = value.get("proposal") if isinstance(value.get("proposal"), Mapping) else value
     if isinstance(proposal, Mapping) and isinstance(proposal.get("summary"), str):
         return Proposal(proposal["summary"])
     asked = value.get("clarification") if isinstance(value.get("clarification"), Mapping) else value
-    if isinstance(asked, Mapping) and isinstance(asked.get("question"), str) and "options" in asked:
-        return Clarification(asked["question"], tuple(str(option) for option in asked["options"] or ()))
+    if isinstance(asked, Mapping) and "options" in asked:
+        question = asked.get("question_to_user") or asked.get("question")
+        if isinstance(question, str):
+            return Clarification(question, tuple(str(option) for option in asked["options"] or ()))
     scalars = {key: item for key, item in value.items() if not isinstance(item, (Mapping, list))}
     return _records([scalars]) if scalars else None
 
 
 def _refusal(value: Mapping[str, Any], text: str) -> Refusal:
-    inner = value.get("refusal") if isinstance(value.get("refusal"), Mapping) else value
+    inner = value.get("refusal") or value.get("error")
     value = inner if isinstance(inner, Mapping) else value
-    message = str(value.get("message") or text or "the tool could not serve this").strip()
+    message = str(value.get("message") or value.get("error") or text or "the tool could not serve this").strip()
     nearest = value.get("nearest") or value.get("suggestions")
     found = _ARGUMENT.search(message)
     argument = str(value.get("argument") or value.get("field") or (found.group(1) if found else ""))
