@@ -316,6 +316,18 @@ class Suite:
     async def ask(self, text: str = "How many days have I left?", **fields: Any) -> Asked:
         return Asked([event async for event in self.call(text, **fields)])
 
+    @staticmethod
+    async def rest(call: Any) -> list[gateway_pb.AskResponse]:
+        """What is left of a stream that was read one by one so far."""
+        events = []
+        while (event := await call.read()) is not grpc.aio.EOF:
+            events.append(event)
+        return events
+
+    async def explain(self, request_id: str, **fields: Any) -> gateway_pb.GetReceiptResponse:
+        request = gateway_pb.GetReceiptRequest(request_id=request_id)
+        return await self.stub.GetReceipt(request, metadata=self.metadata(**fields), timeout=10)
+
     async def stop(self, name: str) -> None:
         """Take a service away."""
         await self.running.pop(name).aclose()

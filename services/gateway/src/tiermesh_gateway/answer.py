@@ -288,6 +288,8 @@ def _end_of(ended: Finished | Bounced | _Lost) -> AnswerEnd:
     """How the turn ends when nothing follows."""
     match ended:
         case Finished(end):
+            if end.stop is Stop.MAX_TOKENS:
+                return replace(end, complete=False, error_reason=end.error_reason or "ANSWER_TRUNCATED")
             return end if not end.complete or end.stop in _WHOLE else replace(end, complete=False)
         case Bounced(_, detail):
             return AnswerEnd(False, Stop.FAILED, "NO_ROUTE_AVAILABLE", detail or "No tier is up that could take over.")

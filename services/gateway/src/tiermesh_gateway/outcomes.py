@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import blake2b
 
 from tiermesh_policy import Route
 
@@ -56,5 +57,7 @@ def of_feedback(
     """A person's word. Another word on the same answer has a higher revision, and the last one counts."""
     about_tier1 = answered is Route.TIER1
     weight = (_PILL_WEIGHT if source is OutcomeSource.PILL_CLICK else 1.0) if about_tier1 else 0.0
-    suffix = f"pill-{pill_id}"[:24] if source is OutcomeSource.PILL_CLICK else f"{source.name.lower()}-{revision}"
+    # An outcome's id has a narrow alphabet; a pill's id is whatever the client sends back.
+    pill = blake2b(pill_id.encode(), digest_size=8).hexdigest()
+    suffix = f"pill-{pill}" if source is OutcomeSource.PILL_CLICK else f"{source.name.lower()}-{revision}"
     return Outcome(f"{decision_id}.{suffix}", decision_id, tenant, source, 1.0 if good else 0.0, weight, at)
