@@ -22,6 +22,7 @@ from tiermesh_executor.configuration import ConfigurationError
 from tiermesh_executor.executor import Executor
 from tiermesh_executor.models.anthropic_provider import AnthropicProvider
 from tiermesh_executor.models.calls import ModelCalls
+from tiermesh_executor.models.provider import Provider
 from tiermesh_executor.prices import PriceList, load_prices
 from tiermesh_executor.prompts import SYSTEM_TEXTS
 from tiermesh_executor.servicer import ExecutorServicer
@@ -34,11 +35,14 @@ PROVIDERS = frozenset({"anthropic"})
 
 
 @asynccontextmanager
-async def build(settings: ExecutorSettings) -> AsyncIterator[ServiceParts]:
-    """Opens what the executor needs and gives the service's parts; closes it after the drain."""
+async def build(settings: ExecutorSettings, provider: Provider | None = None) -> AsyncIterator[ServiceParts]:
+    """Opens what the executor needs and gives the service's parts; closes it after the drain.
+
+    `provider` stands in for the configured one in tests.
+    """
     tags, prices = _tables(settings)
     async with AsyncExitStack() as closing:
-        provider = AnthropicProvider(api_key=settings.api_key(), base_url=settings.base_url)
+        provider = provider or AnthropicProvider(api_key=settings.api_key(), base_url=settings.base_url)
         closing.push_async_callback(provider.close)
         models = ModelCalls(tags=tags, providers={provider.name: provider}, tier=settings.tier)
         tools, data = await _data(settings, closing)

@@ -31,7 +31,7 @@ def context_from(message: context_pb2.RequestContext, principal: Principal) -> C
         )
     try:
         zone = ZoneInfo(message.time_zone or "UTC")
-    except (OSError, ValueError) as error:
+    except (KeyError, OSError, ValueError) as error:
         raise invalid_field("context.time_zone", f"{message.time_zone!r} is no IANA time zone") from error
     asked = message.asked_at.ToDatetime(UTC) if message.HasField("asked_at") else datetime.now(UTC)
     return CallContext(
