@@ -68,6 +68,12 @@ async def test_a_pill_that_was_there_already_is_not_made_again(client: AsyncAnth
     assert "Split leave by department" not in [pill["text"] for pill in pills]
 
 
+async def test_ones_own_records_are_not_split_by_department(client: AsyncAnthropic) -> None:
+    pills = (await write(client, PILLS, "How many leave days do I have left?"))["pills"]
+    assert pills[0]["text"] == "Split leave by month"
+    assert not any("department" in pill["text"] for pill in pills)
+
+
 LABELS = closed(
     intent={"type": "string", "enum": ["leave.balance", "attendance.summary", "chat.greeting", "out_of_scope"]},
     cardinality={"type": "string", "enum": ["one", "team", "org"]},

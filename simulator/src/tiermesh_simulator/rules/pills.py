@@ -8,12 +8,16 @@ from typing import Final
 
 from tiermesh_simulator.rules.dates import find_period
 from tiermesh_simulator.rules.dialogue import Dialogue
+from tiermesh_simulator.rules.entities import groups_in
 from tiermesh_simulator.rules.lexicon import best_likeness, content_words, words
 
 LONGEST: Final = 60
 KINDS: Final = ("drill_down", "compare", "act", "explain")
 
 _DIMENSIONS: Final = ("department", "month", "location", "leave type", "category", "grade", "manager", "employee")
+# What one person's own records cannot be split by.
+_OTHERS: Final = ("department", "location", "grade", "manager", "employee")
+_OWN: Final = re.compile(r"\b(?:i|my|mine|me)\b(?! (?:team|reports|department))", re.IGNORECASE)
 _TOPICS: Final = {
     "leave": ("leave", "sick", "vacation", "holiday"),
     "attendance": ("attendance", "late", "overtime", "shift", "hour", "remote"),
@@ -55,8 +59,12 @@ def follow_ups(dialogue: Dialogue, kind: str) -> list[str]:
     text = dialogue.context
     topic = topic_of(text)
     asked = words(text)
+    own = bool(_OWN.search(text))
     if kind == "drill_down":
-        dimensions = [name for name in _DIMENSIONS if best_likeness(words(name)[-1], asked) < 1]
+        left_out = _OTHERS if own else ("department",) if groups_in(text) else ()
+        dimensions = [
+            name for name in _DIMENSIONS if name not in left_out and best_likeness(words(name)[-1], asked) < 1
+        ]
         if topic != "leave":
             dimensions = [name for name in dimensions if name != "leave type"]
         if topic != "expenses":
@@ -79,6 +87,8 @@ def follow_ups(dialogue: Dialogue, kind: str) -> list[str]:
         ]
         if find_period(text, dialogue.today) is not None:
             found.append("What changed over this period?")
+    if own:
+        found = [pill for pill in found if "departments" not in pill]
     said = dialogue.whole_text.lower() + "\n".join(dialogue.earlier).lower()
     return [pill for pill in found if len(pill) <= LONGEST and pill.lower() not in said]
 
