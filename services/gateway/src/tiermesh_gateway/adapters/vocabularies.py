@@ -40,7 +40,8 @@ class PackVocabularies:
             {
                 intent.name: IntentFacts(
                     family=intent.family,
-                    domain=intent.domain or intent.family if intent.kind == "data" else None,
+                    # Records without a domain behind them, such as tickets, are in no bulk call's reach.
+                    domain=(intent.domain or None) if intent.kind == "data" else None,
                     write=intent.write,
                     high_stakes=intent.stakes == "high",
                 )
