@@ -72,11 +72,8 @@ def load_document(path: Path, problems: Problems) -> Document | None:
     except (OSError, UnicodeDecodeError) as error:
         problems.add(path, 0, f"the file cannot be read ({type(error).__name__})", "store it as readable UTF-8 text")
         return None
-    loader = _CoreLoader(text)
     try:
-        root = loader.get_single_node()
-        builder = _Builder(loader, path, problems)
-        data = None if root is None else builder.build(root)
+        data, lines = _parse(text, path, problems)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problems.add(path, mark.line + 1 if mark else 0, f"not valid YAML: {error.problem}", "mend the syntax")
@@ -84,12 +81,20 @@ def load_document(path: Path, problems: Problems) -> Document | None:
     except yaml.YAMLError:
         problems.add(path, 0, "not valid YAML: a character that YAML does not allow", "remove it")
         return None
-    finally:
-        loader.dispose()
     if data is None:
         problems.add(path, 1, "the file is empty", "fill it, or take it out of the pack")
         return None
-    return Document(path, data, builder.lines)
+    return Document(path, data, lines)
+
+
+def _parse(text: str, path: Path, problems: Problems) -> tuple[Any, Mapping[tuple[Key, ...], int]]:
+    loader = _CoreLoader(text)
+    try:
+        root = loader.get_single_node()
+        builder = _Builder(loader, path, problems)
+        return None if root is None else builder.build(root), builder.lines
+    finally:
+        loader.dispose()
 
 
 class _Builder:
@@ -118,7 +123,11 @@ class _Builder:
     def _mapping(self, node: yaml.MappingNode, trail: tuple[Key, ...]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key, line = str(key_node.value), key_node.start_mark.line + 1
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._problems.add(self._path, line, "a key is no plain text", "write a name before the colon")
+                continue
+            key = str(key_node.value)
             if key in found:
                 self._problems.add(self._path, line, f'"{key}" is given twice', "keep one of the two")
             # A value's line is its key's: that is where an author looks.

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tiermesh_pack.documents import Document, Problems, suggestion
 from tiermesh_pack.examples import load_examples
@@ -11,10 +10,8 @@ from tiermesh_pack.handbook import HandbookSection, load_handbook
 from tiermesh_pack.manifest import Defaults, Manifest, load_manifest
 from tiermesh_pack.personas import Persona, load_personas
 from tiermesh_pack.schema import Schema, load_schema
+from tiermesh_pack.semantic import SemanticModel, load_semantic
 from tiermesh_pack.vocabulary import Intent, Vocabulary, load_axes, load_intents, load_rules
-
-if TYPE_CHECKING:
-    from tiermesh_pack.semantic import SemanticModel
 
 known_axes = (
     "intent",
@@ -42,7 +39,7 @@ class Pack:
     defaults: Defaults
     vocabulary: Vocabulary
     schema: Schema
-    semantic: "SemanticModel"
+    semantic: SemanticModel
     handbook: tuple[HandbookSection, ...]
     personas: tuple[Persona, ...]
 
@@ -60,8 +57,6 @@ def load_pack(path: Path) -> Pack:
     if manifest is None:
         problems.raise_if_any()
         raise AssertionError("a manifest that cannot be loaded has told why")
-    from tiermesh_pack.semantic import load_semantic
-
     schema = load_schema(manifest.schema, problems)
     semantic = load_semantic(manifest.semantic, schema, problems)
     pack = Pack(
@@ -80,7 +75,7 @@ def load_pack(path: Path) -> Pack:
     return pack
 
 
-def _vocabulary(manifest: Manifest, semantic: "SemanticModel", problems: Problems) -> Vocabulary:
+def _vocabulary(manifest: Manifest, semantic: SemanticModel, problems: Problems) -> Vocabulary:
     intents, document = load_intents(manifest.intents, problems)
     if document is not None:
         _check_domains(document, intents, semantic, problems)
@@ -95,7 +90,7 @@ def _vocabulary(manifest: Manifest, semantic: "SemanticModel", problems: Problem
 
 
 def _check_domains(
-    document: Document, intents: Mapping[str, Intent], semantic: "SemanticModel", problems: Problems
+    document: Document, intents: Mapping[str, Intent], semantic: SemanticModel, problems: Problems
 ) -> None:
     """An intent's domain and measure exist in the semantic model, so that a bulk call has something to ask for."""
     for name, intent in intents.items():
@@ -108,3 +103,7 @@ def _check_domains(
             line = document.line("intents", name, "default_measure")
             what = f'"{intent.default_measure}" is no measure of the domain "{intent.domain}"'
             problems.add(document.path, line, what, suggestion(intent.default_measure, list(domain.measures)))
+    for domain in semantic.domains.values():
+        for name in (name for name in domain.intents if name not in intents):
+            what = f'the domain "{domain.name}" answers "{name}", which is no intent'
+            problems.add(document.path, document.line("intents"), what, suggestion(name, list(intents)))
