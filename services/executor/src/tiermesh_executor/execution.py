@@ -72,14 +72,14 @@ class Execution:
         """Figures must hold against what is known by now; without rows there is nothing to hold them against."""
         if not self.tables:
             return
-        task = self.task
-        facts = Facts(
-            self.tables,
-            [task.question, *(turn.text for turn in task.turns), *self.texts],
-            today=task.context.asked_at.date(),
-            locale=task.context.locale or "en",
-        )
-        self.prose.ground(FigureGuard(facts), lambda: in_plain_words(self.tables[-1]))
+        task, tables = self.task, list(self.tables)
+        texts = [task.question, *(turn.text for turn in task.turns), *self.texts]
+        locale = task.context.locale or "en"
+
+        def facts() -> Facts:
+            return Facts(tables, texts, today=task.context.asked_at.date(), locale=locale)
+
+        self.prose.ground(FigureGuard(facts, locale=locale), lambda: in_plain_words(tables[-1]))
 
     async def ask_back(self, question: str, options: Sequence[str]) -> None:
         """Ends the answer with a question to the user."""

@@ -6,12 +6,13 @@ of rows. A model never adds up: whatever it says beyond these is not released.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import cached_property
-from itertools import combinations
+from itertools import accumulate, combinations
 
 from tiermesh_executor.figure_reading import MONTH_NAMES, FigureKind, normalized, read_figures
 from tiermesh_executor.tables import Column, Table, number_of
@@ -20,6 +21,10 @@ _ISO_DAY = re.compile(r"\b(\d{4})-(\d{2})(?:-(\d{2}))?")
 # Differences of everything with everything would make almost every small number true.
 _COMPARED_ROWS = 4
 _PREFIX_SUMS = 10
+# Of these a sum means nothing.
+_RELATIVE_UNITS = frozenset({"share", "ratio", "fraction", "percent", "%"})
+_PLAIN_NUMBER = re.compile(r"(?<![\w.,])[0-9]+(?:\.[0-9]+)?(?![\w.,])")
+_WORD = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +50,25 @@ class Facts:
         self.years: set[int] = set()
         self.quoted: set[Decimal] = set()
         self.quoted_percent: set[Decimal] = set()
-        self.words = ""
+        self._cell_words: list[str] = []
+        self._quoted_words: list[str] = []
         self.currencies: set[str] = set()
-        self._names: dict[tuple[int, int], list[re.Pattern[str]]] = {}
+        # Whole names in lower case; single words of names and months as written.
+        self._names: dict[str, set[tuple[int, int]]] = {}
+        self._name_words: dict[str, set[tuple[int, int]]] = {}
         self._quote([*texts, *(text for table in tables for text in (table.caption, *table.notes))])
         for number, table in enumerate(tables):
             self._learn(number, table)
+        self.words = " ".join([*self._quoted_words, *self._cell_words])
         self.years |= {day.year for day in self.days} | {year for year, _ in self.months}
         self.months |= {(day.year, day.month) for day in self.days}
 
     def named_rows(self, clause: str) -> set[tuple[int, int]]:
         """The rows that a piece of a sentence speaks of by name."""
-        return {row for row, names in self._names.items() if any(name.search(clause) for name in names)}
+        folded = clause.casefold()
+        found = [rows for name, rows in self._names.items() if name in folded and _mentions(clause, name)]
+        found += [self._name_words[word] for word in set(_WORD.findall(clause)) if word in self._name_words]
+        return set().union(*found)
 
     @cached_property
     def cells(self) -> Sequence[Fact]:
@@ -75,24 +87,24 @@ class Facts:
         for number, row, column, value in self._numeric():
             if column.unit in ("share", "ratio", "fraction"):
                 yield Fact(value * 100, row=(number, row))
-            elif column.unit in ("percent", "%") or re.search(r"percent|pct", column.name):
+            elif column.unit in _RELATIVE_UNITS or re.search(r"percent|pct", column.name):
                 yield Fact(value, row=(number, row))
-        for number, _, values in self._columns():
+        for number, column, values in self._columns:
             total = sum((value for _, value in values), Decimal(0))
-            if total > 0 and not self.tables[number].truncated:
+            if total > 0 and not self.tables[number].truncated and unit_of(column) not in _RELATIVE_UNITS:
                 for row, value in values:
                     yield Fact(value / total * 100, row=(number, row))
 
     def sums(self, rows: set[tuple[int, int]]) -> Iterable[Fact]:
         """Of whole columns, of their first rows, and of the rows in `rows`."""
-        for number, column, values in self._columns():
+        for number, column, values in self._columns:
             unit, currency = unit_of(column), column.currency
+            if unit in _RELATIVE_UNITS:
+                continue
             if not self.tables[number].truncated:
                 yield Fact(sum((value for _, value in values), Decimal(0)), unit, currency)
-            running = Decimal(0)
-            for _, value in values[:_PREFIX_SUMS]:
-                running += value
-                yield Fact(running, unit, currency)
+                for running in accumulate(value for _, value in values[:_PREFIX_SUMS]):
+                    yield Fact(running, unit, currency)
             chosen = [value for row, value in values if (number, row) in rows]
             if len(chosen) > 1:
                 yield Fact(sum(chosen, Decimal(0)), unit, currency)
@@ -111,6 +123,7 @@ class Facts:
 
     def counts(self, sentence: str) -> Iterable[Fact]:
         """Of rows, of different values in a column, and of rows that share a value which the sentence names."""
+        folded = sentence.casefold()
         for table in self.tables:
             if table.truncated:
                 continue
@@ -120,9 +133,9 @@ class Facts:
                     continue
                 values = [row[place] for row in table.rows if row[place] is not None]
                 yield Fact(Decimal(len(set(values))))
-                for value in set(values):
-                    if isinstance(value, str) and _mentions(sentence, value):
-                        yield Fact(Decimal(values.count(value)))
+                for value, count in Counter(values).items():
+                    if isinstance(value, str) and value.casefold() in folded and _mentions(sentence, value):
+                        yield Fact(Decimal(count))
 
     @property
     def most_rows(self) -> int:
@@ -136,7 +149,9 @@ class Facts:
                     if (value := number_of(cell, column)) is not None:
                         yield number, row, column, value
 
-    def _columns(self) -> Iterable[tuple[int, Column, list[tuple[int, Decimal]]]]:
+    @cached_property
+    def _columns(self) -> Sequence[tuple[int, Column, list[tuple[int, Decimal]]]]:
+        found = []
         for number, table in enumerate(self.tables):
             for place, column in enumerate(table.columns):
                 values = [
@@ -145,10 +160,11 @@ class Facts:
                     if (value := number_of(cells[place], column)) is not None
                 ]
                 if len(values) > 1:
-                    yield number, column, values
+                    found.append((number, column, values))
+        return found
 
     def _pairs(self, rows: set[tuple[int, int]]) -> Iterable[tuple[Column, Decimal, Decimal]]:
-        for number, column, values in self._columns():
+        for number, column, values in self._columns:
             chosen = [value for row, value in values if (number, row) in rows]
             if len(chosen) < 2:
                 ends = dict([*values[:_COMPARED_ROWS], values[-1]])
@@ -174,22 +190,24 @@ class Facts:
                     self._learn_text(number, row, column, cell)
 
     def _learn_text(self, number: int, row: int, column: Column, cell: str) -> None:
-        names = self._names.setdefault((number, row), [])
+        place = (number, row)
         dates = _ISO_DAY.match(cell) if column.type in ("date", "timestamp", "string") else None
         if dates is not None:
             self._learn_date(dates)
             if 1 <= int(dates[2]) <= 12:
-                names.append(re.compile(rf"\b{MONTH_NAMES[int(dates[2]) - 1]}\b"))
-        if column.type == "string":
-            self.words += f" {cell.casefold()}"
-            if re.fullmatch(r"[A-Z]{3}", cell):
-                self.currencies.add(cell)
-            self.quoted |= {value for figure in read_figures(normalized(cell)) for value in figure.values}
-            if not column.measure and len(cell) >= 2:
-                names.append(re.compile(rf"(?<!\w){re.escape(cell)}(?!\w)", re.IGNORECASE))
-                # People are often called by one of their names.
-                parts = [part for part in re.findall(r"[^\W\d_]{3,}", cell) if part[0].isupper()]
-                names += [re.compile(rf"(?<!\w){re.escape(part)}(?!\w)") for part in parts]
+                self._name_words.setdefault(MONTH_NAMES[int(dates[2]) - 1], set()).add(place)
+        if column.type != "string":
+            return
+        self._cell_words.append(cell.casefold())
+        if re.fullmatch(r"[A-Z]{3}", cell):
+            self.currencies.add(cell)
+        self.quoted |= {Decimal(digits) for digits in _PLAIN_NUMBER.findall(cell)}
+        if not column.measure and len(cell) >= 2:
+            self._names.setdefault(cell.casefold(), set()).add(place)
+            # People are often called by one of their names.
+            for word in _WORD.findall(cell):
+                if len(word) > 2 and word[0].isupper():
+                    self._name_words.setdefault(word, set()).add(place)
 
     def _learn_date(self, match: re.Match[str]) -> None:
         try:
@@ -206,7 +224,7 @@ class Facts:
     def _quote(self, texts: Iterable[str]) -> None:
         for raw in texts:
             text = normalized(raw)
-            self.words += f" {text.casefold()}"
+            self._quoted_words.append(text.casefold())
             self.currencies |= set(re.findall(r"\b[A-Z]{3}\b", text))
             for match in _ISO_DAY.finditer(text):
                 self._learn_date(match)
@@ -233,4 +251,4 @@ def unit_of(column: Column) -> str:
 
 
 def _mentions(sentence: str, value: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(value)}", sentence, re.IGNORECASE) is not None
+    return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", sentence, re.IGNORECASE) is not None

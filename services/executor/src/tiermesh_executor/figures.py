@@ -9,6 +9,7 @@ Everything else is held. Reading figures is in `figure_reading`, what is true in
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import cached_property
 
 from tiermesh_executor.figure_facts import Fact, Facts
 from tiermesh_executor.figure_reading import Day, Figure, FigureKind, Hedge, normalized, read_figures
@@ -25,11 +26,12 @@ _DIFFERENCE_WORDS = re.compile(
     re.I,
 )
 _NEGATIVE_WORDS = re.compile(
-    r"\b(?:fell|fall\w*|down|decreas\w*|less|fewer|below|under|negative|minus|overdrawn|drop\w*|lower|behind|short\w*|"
+    r"\b(?:fell|fall\w*|down|decreas\w*|less|fewer|below|under|negative|overdrawn|drop\w*|lower|behind|short\w*|"
     r"reduc\w*|declin\w*|lost|loss|owe\w*|overtaken)\b",
     re.I,
 )
 _RANK_WORDS = re.compile(r"\b(?:top|first|last|bottom|next|other|leading|highest|lowest)\s*$", re.I)
+_PART_OF_ONE = re.compile(r"\b(?:and a (?:half|quarter|third)|half an?)\b", re.I)
 _TIME_UNITS = frozenset({"day", "hour", "minute", "week", "month", "year"})
 _QUARTER = re.compile(r"(?P<half>[QH])(?P<number>[1-4])", re.I)
 _IDENTIFIER_DIGITS = 3
@@ -44,14 +46,19 @@ def has_figures(text: str) -> bool:
 class FigureGuard:
     """Verifies sentences against the facts of one answer."""
 
-    def __init__(self, facts: Facts) -> None:
-        """`facts` may grow from answer to answer, not within one guard."""
-        self._facts = facts
+    def __init__(self, facts: Callable[[], Facts], *, locale: str = "en") -> None:
+        """`facts` are gathered only when the first figure comes; `locale` is the asker's."""
+        self._gather = facts
+        self._locale = locale
+
+    @cached_property
+    def _facts(self) -> Facts:
+        return self._gather()
 
     def unverified(self, sentence: str) -> list[str]:
         """The figures of `sentence` that may not be said; empty releases it."""
         text = normalized(sentence)
-        return [figure.text for figure in read_figures(text, self._facts.locale) if not self._holds(figure, text)]
+        return [figure.text for figure in read_figures(text, self._locale) if not self._holds(figure, text)]
 
     def _holds(self, figure: Figure, text: str) -> bool:
         tests: Mapping[FigureKind, Callable[[Figure, str], bool]] = {
@@ -102,9 +109,13 @@ class FigureGuard:
         return self._any(figure, changes, negated)
 
     def _is_fraction(self, figure: Figure, text: str) -> bool:
-        shares = [fact.value / 100 for fact in self._facts.shares]
-        cells = [fact.value % 1 for fact in self._facts.cells if fact.value % 1]
-        values = [*shares, *cells, *self._facts.ratios(self._facts.named_rows(text))]
+        facts = self._facts
+        named, whole = facts.named_rows(_clause(figure, text)), facts.named_rows(text)
+        values = [fact.value / 100 for fact in facts.shares if not named or fact.row in named]
+        if len(whole) > 1:
+            values += facts.ratios(whole)
+        if _PART_OF_ONE.search(text):
+            values += [fact.value % 1 for fact in facts.cells if not named or fact.row in named]
         return any(abs(value - figure.values[0]) <= _RATIO_TOLERANCE / 2 for value in values)
 
     def _is_ratio(self, figure: Figure, text: str) -> bool:
@@ -166,7 +177,8 @@ def _matches(figure: Figure, fact: Fact, negated: bool) -> bool:
         return False
     actual = fact.value
     if figure.negative:
-        if actual > 0 and not negated:
+        # A cell has the sign that it has; a change may be told with either.
+        if actual > 0 and (fact.row is not None or not negated):
             return False
         actual = abs(actual)
     elif actual < 0:
@@ -177,6 +189,8 @@ def _matches(figure: Figure, fact: Fact, negated: bool) -> bool:
 
 
 def _close(said: Decimal, actual: Decimal, figure: Figure) -> bool:
+    if figure.hedge is Hedge.EXACT and abs(said - actual) > figure.step:
+        return False
     if said in _roundings(actual, figure.step):
         return True
     difference = actual - said

@@ -8,10 +8,11 @@ import re
 MAX_SENTENCE = 2_000
 # After these a full stop does not end a sentence.
 _ABBREVIATIONS = re.compile(
-    r"(?:\b(?:e\.g|i\.e|etc|approx|ca|vs|no|nr|mr|mrs|ms|dr|prof|st|incl|excl|dept|max|min|avg|z\.b|bzw|"
+    r"(?:\b(?:e\.g|i\.e|etc|approx|ca|vs|mr|mrs|ms|dr|prof|st|incl|excl|dept|max|min|avg|z\.b|bzw|"
     r"jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)|\b[A-Z]|^\s*\d{1,3}|(?<=\n)\s*\d{1,3})\.$",
     re.IGNORECASE,
 )
+_NUMBER_SIGN = re.compile(r"\b(?:no|nr)\.$", re.IGNORECASE)
 _END = re.compile(r"[.!?…][\"'”’)\]*_]*(?=\s)|\n+")
 
 
@@ -44,7 +45,9 @@ def take_sentences(text: str) -> tuple[list[str], str]:
 def _goes_on(text: str, start: int, match: re.Match[str]) -> bool:
     if "\n" in match.group():
         return False
-    if text[match.start()] == "." and _ABBREVIATIONS.search(text[start : match.start() + 1]):
-        return True
-    following = text[match.end() :].lstrip()
-    return text[match.start()] == "." and following[:1].islower()
+    if match.group() != ".":
+        return False
+    before, following = text[start : match.end()], text[match.end() : match.end() + 8].lstrip()
+    if _NUMBER_SIGN.search(before):
+        return following[:1].isdigit()
+    return _ABBREVIATIONS.search(before) is not None or following[:1].islower()
