@@ -62,13 +62,13 @@ class Answering:
         table = replace(table, statements=1 + lookups, database_seconds=seconds + fetched.seconds)
         return Answer(table, compiled.query, labels)
 
-    async def _resolved(
-        self, query: Query, viewer: Viewer, timeout: float
-    ) -> tuple[Query, dict[str, str], int, float]:
+    async def _resolved(self, query: Query, viewer: Viewer, timeout: float) -> tuple[Query, dict[str, str], int, float]:
         wanted = names.named(query, self.model)
         if not wanted:
             return query, {}, 0, 0.0
-        if all(word.strip().lower() in names.own_words for word in wanted.people) and not wanted.departments:
+        if all(word.strip().lower() in names.own_words for word in (*wanted.people, *wanted.either)) and (
+            not wanted.departments
+        ):
             resolved, labels = names.resolve(query, self.model, viewer, ())
             return resolved, labels, 0, 0.0
         sql = names.lookup(self.catalog, self._person, viewer, self._rules(query), wanted)

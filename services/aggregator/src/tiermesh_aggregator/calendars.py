@@ -32,7 +32,9 @@ def time_zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name or "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise BadFieldError("context.time_zone", 'No such time zone; use an IANA name such as "Europe/Berlin".') from error
+        raise BadFieldError(
+            "context.time_zone", 'No such time zone; use an IANA name such as "Europe/Berlin".'
+        ) from error
 
 
 def check(period: Period) -> Period:

@@ -8,16 +8,18 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 from rapidfuzz import fuzz
-from tiermesh_pack.semantic import PersonModel, SemanticModel, Visibility
+from tiermesh_pack.semantic import Domain, PersonModel, SemanticModel, Visibility
 
 from tiermesh_aggregator.compiling.catalog import Catalog
+from tiermesh_aggregator.compiling.plan import domain_of
 from tiermesh_aggregator.compiling.scope import RowScope, any_of
 from tiermesh_aggregator.engines.statement import Statement, statement
 from tiermesh_aggregator.failures import AmbiguousNameError, BadFieldError, UnknownNameError
-from tiermesh_aggregator.query import Query, Viewer
+from tiermesh_aggregator.query import Filter, Query, Side, Viewer
 
 most_names = 200
 most_candidates = 2000
@@ -31,7 +33,7 @@ class Candidate:
     """Somebody, or a department, that a name may mean."""
 
     noun: str
-    """ "person" or "department"."""
+    """ "person", "department", or the dimension of a place, such as "city"."""
     key: str
     name: str
     detail: str
@@ -44,9 +46,11 @@ class Wanted:
 
     people: Mapping[str, str]
     departments: Mapping[str, str]
+    either: Mapping[str, str]
+    """Names of which the question does not say whether they are people or departments."""
 
     def __bool__(self) -> bool:
-        return bool(self.people or self.departments)
+        return bool(self.people or self.departments or self.either)
 
 
 def named(query: Query, model: SemanticModel) -> Wanted:
@@ -56,44 +60,71 @@ def named(query: Query, model: SemanticModel) -> Wanted:
     for number, side in enumerate(query.sides):
         people |= {name: f"sides[{number}].people[{index}]" for index, name in enumerate(side.people)}
         departments |= {name: f"sides[{number}].departments[{index}]" for index, name in enumerate(side.departments)}
+    either = {side.named: f"sides[{number}]" for number, side in enumerate(query.sides) if side.named}
     domain = model.domains.get(query.domain)
     for number, one in enumerate(query.filters):
         dimension = domain.dimensions.get(one.field) if domain else None
         if dimension is not None and dimension.kind in ("person", "department"):
             into = people if dimension.kind == "person" else departments
             into |= {name: f"filters[{number}].values[{index}]" for index, name in enumerate(one.values)}
-    if len(people) + len(departments) > most_names:
+    if len(people) + len(departments) + len(either) > most_names:
         raise BadFieldError("people", f"More than {most_names} names; ask for a team or a department instead.")
-    return Wanted(people, departments)
+    return Wanted(people, departments, either)
 
 
 def lookup(
     catalog: Catalog, person: PersonModel, viewer: Viewer, rules: Sequence[Visibility], wanted: Wanted
 ) -> Statement:
-    """The statement that finds what the names could mean, among the people whom the viewer may see."""
+    """The statement that finds what the names could mean: visible people, departments, and places of people."""
+    selects: list[sa.Select[Any]] = []
+    if wanted.people or wanted.either:
+        scope = RowScope(catalog, person, viewer, rules, wide=False)
+        found = _visible_people(catalog, person, scope, [*wanted.people, *wanted.either])
+        selects.append(sa.select(found.subquery("found")))
+    if wanted.departments or wanted.either:
+        table, key, name, _ = person.departments
+        units = catalog.table(table)
+        empty = sa.literal_column("''")
+        selects.append(sa.select(sa.literal_column("'department'"), units.c[key], units.c[name], empty))
+        selects += [_places(catalog, person, dimension) for dimension in places(person)]
+    return statement(sa.union_all(*selects) if len(selects) > 1 else selects[0])
+
+
+def _visible_people(catalog: Catalog, person: PersonModel, scope: RowScope, words: Sequence[str]) -> sa.Select[Any]:
     people = catalog.table(person.table)
     table, key, name, _ = person.departments
     departments = catalog.table(table)
     key_column, name_column = people.c[person.key], people.c[person.name]
     joined = people.outerjoin(departments, people.c[person.department] == departments.c[key])
-    scope = RowScope(catalog, person, viewer, rules, wide=False)
-    where = [*scope.visible_people(), _could_be(key_column, name_column, wanted.people)]
-    persons = (
-        sa.select(sa.literal_column("'person'").label("noun"), key_column.label("key"), name_column.label("name"),
-                  departments.c[name].label("detail"))
-        .select_from(joined)
-        .where(*where)
-        .order_by(key_column)
-        .limit(most_candidates)
+    columns = (
+        sa.literal_column("'person'").label("noun"),
+        key_column.label("key"),
+        name_column.label("name"),
+        departments.c[name].label("detail"),
     )
-    units = sa.select(
-        sa.literal_column("'department'"), departments.c[key], departments.c[name], sa.literal_column("''")
-    )
-    if not wanted.departments:
-        return statement(persons)
-    if not wanted.people:
-        return statement(units)
-    return statement(sa.union_all(sa.select(persons.subquery("found")), units))
+    where = [*scope.visible_people(), _could_be(key_column, name_column, words)]
+    return sa.select(*columns).select_from(joined).where(*where).order_by(key_column).limit(most_candidates)
+
+
+def places(person: PersonModel) -> list[str]:
+    """Dimensions of people whose few values stand in tables of their own: divisions, offices, cities, countries."""
+    found = []
+    for name, dimension in person.dimensions.items():
+        owner = person.columns[name].rpartition(".")[0] or person.shows.get(name, "").rpartition(".")[0]
+        joined = person.joins.get(owner)
+        if dimension.kind == "category" and joined is not None and joined.table != person.table:
+            found.append(name)
+    return found
+
+
+def _places(catalog: Catalog, person: PersonModel, dimension: str) -> sa.Select[Any]:
+    owner, _, column = person.columns[dimension].rpartition(".")
+    shown_owner, _, shown = person.shows.get(dimension, person.columns[dimension]).rpartition(".")
+    join = person.joins[owner or shown_owner]
+    table = catalog.table(join.table)
+    key = table.c[column] if owner else table.c[next(iter(join.on.values()))]
+    noun = sa.literal_column(f"'{dimension}'")
+    return sa.select(noun, key, table.c[shown], sa.literal_column("''")).distinct()
 
 
 def _could_be(key: sa.Column[object], name: sa.Column[object], words: Iterable[str]) -> sa.ColumnElement[bool]:
@@ -116,60 +147,116 @@ def _starts(name: str) -> list[str]:
     return found[:8]
 
 
-def resolve(query: Query, model: SemanticModel, viewer: Viewer, candidates: Sequence[Candidate]) -> tuple[Query, dict[str, str]]:
+def resolve(
+    query: Query, model: SemanticModel, viewer: Viewer, candidates: Sequence[Candidate]
+) -> tuple[Query, dict[str, str]]:
     """The query with keys for names, and the names that the keys stand for."""
     wanted = named(query, model)
-    people = {name: _meant(name, place, "person", viewer, candidates) for name, place in wanted.people.items()}
-    units = {name: _meant(name, place, "department", viewer, candidates) for name, place in wanted.departments.items()}
-    labels = {one.key: one.name for one in (*people.values(), *units.values())}
+    domain = domain_of(model, query.domain)
 
-    def keys(names: Sequence[str], known: Mapping[str, Candidate]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(known[name].key for name in names))
+    def choose(name: str, place: str, noun: str) -> Candidate:
+        return _meant(name, place, noun, viewer, [*candidates, *_worded(domain, name)])
 
-    sides = tuple(
-        replace(side, people=keys(side.people, people), departments=keys(side.departments, units))
-        for side in query.sides
-    )
-    filters = tuple(
-        replace(one, values=keys(one.values, both))
-        if (both := {**units, **people}) and set(one.values) <= both.keys() and _of_names(model, query, one.field)
-        else one
-        for one in query.filters
-    )
+    people = {name: choose(name, place, "person") for name, place in wanted.people.items()}
+    units = {name: choose(name, place, "department") for name, place in wanted.departments.items()}
+    both = {name: choose(name, place, "either") for name, place in wanted.either.items()}
+    labels = {one.key: one.name for one in (*people.values(), *units.values(), *both.values())}
+    chosen = [one for name in query.departments for one in [units[name]]]
+    filters = [_filter(one, domain, {**units, **people}) for one in query.filters]
+    filters += _place_filters(chosen)
     resolved = replace(
-        query, people=keys(query.people, people), departments=keys(query.departments, units), sides=sides,
-        filters=filters,
+        query,
+        people=_keys(people[name] for name in query.people),
+        departments=_keys(one for one in chosen if one.noun == "department"),
+        filters=tuple(filters),
+        sides=tuple(_side(side, people, units, both) for side in query.sides),
     )
-    return resolved, labels
+    return _by_place(resolved, query.sides, {**units, **both}), labels
 
 
-def _of_names(model: SemanticModel, query: Query, field: str) -> bool:
-    domain = model.domains.get(query.domain)
-    dimension = domain.dimensions.get(field) if domain else None
-    return dimension is not None and dimension.kind in ("person", "department")
+def _keys(chosen: Iterable[Candidate]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.key for one in chosen))
+
+
+def _filter(one: Filter, domain: Domain, known: Mapping[str, Candidate]) -> Filter:
+    dimension = domain.dimensions.get(one.field)
+    if dimension is None or dimension.kind not in ("person", "department"):
+        return one
+    return replace(one, values=_keys(known[name] for name in one.values))
+
+
+def _place_filters(chosen: Sequence[Candidate]) -> list[Filter]:
+    """A word for a department that turned out to be an office, a city, a country."""
+    found: dict[str, list[str]] = {}
+    for one in chosen:
+        if one.noun not in ("person", "department"):
+            found.setdefault(one.noun, []).append(one.key)
+    return [Filter(field, "in", tuple(dict.fromkeys(values))) for field, values in found.items()]
+
+
+def _side(
+    side: Side, people: Mapping[str, Candidate], units: Mapping[str, Candidate], both: Mapping[str, Candidate]
+) -> Side:
+    persons = [people[name] for name in side.people]
+    departments = [units[name] for name in side.departments]
+    if side.named:
+        (persons if both[side.named].noun == "person" else departments).append(both[side.named])
+    label = side.label or (both[side.named].name if side.named else "")
+    return replace(side, label=label, named="", people=_keys(persons), departments=_keys(departments))
+
+
+def _by_place(query: Query, sides: Sequence[Side], known: Mapping[str, Candidate]) -> Query:
+    """Sides that are all offices, or all cities, …, are groups of that dimension."""
+    words = [name for side in sides for name in (*side.departments, *((side.named,) if side.named else ()))]
+    nouns = {known[name].noun for name in words}
+    if not nouns - {"person", "department"}:
+        return query
+    if len(nouns) > 1 or len(words) != len(sides) or any(side.period or side.people for side in sides):
+        raise BadFieldError("sides", "The sides of a comparison must be of one kind: people, departments, or places.")
+    field = nouns.pop()
+    chosen = Filter(field, "in", _keys(known[name] for name in words))
+    return replace(query, sides=(), group_by=(field, *query.group_by), filters=(*query.filters, chosen))
+
+
+def _worded(domain: Domain, name: str) -> list[Candidate]:
+    """Places by the words that the model knows for them, such as "Germany" for DE."""
+    found = []
+    for dimension in domain.dimensions.values():
+        if dimension.kind == "category" and dimension.name in ("country", "division", "city", "location"):
+            for value, words in dimension.values.items():
+                if plain(name) in map(plain, words):
+                    found.append(Candidate(dimension.name, value, words[0], ""))
+    return found
 
 
 def _meant(name: str, place: str, noun: str, viewer: Viewer, candidates: Sequence[Candidate]) -> Candidate:
     """The one that a name means. Several that fit equally well are a question back."""
-    mine = [one for one in candidates if one.noun == noun]
     words = name.strip()
-    if noun == "person" and words.lower() in own_words:
-        return next((one for one in mine if one.key == viewer.person), Candidate(noun, viewer.person, "you", ""))
-    by_key = [one for one in mine if one.key.lower() == words.lower()]
+    if noun != "department" and words.lower() in own_words:
+        return Candidate("person", viewer.person, "you", "")
+    fitting = [one for one in candidates if noun == "either" or (one.noun == "person") == (noun == "person")]
+    by_key = [one for one in fitting if one.key.lower() == words.lower() and one.noun in ("person", "department")]
     if by_key:
         return by_key[0]
-    scored = sorted(((_likeness(words, one.name), one) for one in mine), key=lambda pair: (-pair[0], pair[1].key))
-    best = [one for score, one in scored if scored and score >= near_enough and score > scored[0][0] - clear_lead]
+    scored = sorted(((_likeness(words, one), one) for one in fitting), key=lambda pair: (-pair[0], pair[1].key))
+    best = [one for score, one in scored if score >= near_enough and score > scored[0][0] - clear_lead]
+    # A department is meant before an office, an office before its city: the first kind that fits is taken.
     exact = [one for one in best if plain(one.name) == plain(words)]
-    chosen = exact or best
+    chosen = _of_first_kind(exact or best)
     if len(chosen) == 1:
         return chosen[0]
     if chosen:
         options = [f"{one.name} ({', '.join(part for part in (one.detail, one.key) if part)})" for one in chosen[:10]]
         raise AmbiguousNameError(f'Which "{words[:60]}" do you mean?', options)
-    nouns = {"person": "person whose records you may see", "department": "department"}
+    nouns = {"person": "person whose records you may see", "department": "department or place"}
     close = [one.name for score, one in scored[:3] if score >= 50]
-    raise UnknownNameError(place, words, nouns[noun], close)
+    raise UnknownNameError(place, words, nouns.get(noun, "person, department or place that you may see"), close)
+
+
+def _of_first_kind(chosen: Sequence[Candidate]) -> list[Candidate]:
+    order = ("department", "person", "location", "city", "division", "country")
+    ranked = sorted(chosen, key=lambda one: order.index(one.noun) if one.noun in order else len(order))
+    return [one for one in ranked if one.noun == ranked[0].noun]
 
 
 def plain(name: str) -> str:
@@ -179,16 +266,17 @@ def plain(name: str) -> str:
     return " ".join(re.findall(r"\w+", bare.lower()))
 
 
-def _likeness(words: str, name: str) -> float:
+def _likeness(words: str, one: Candidate) -> float:
     """0 to 100: all words found in the name beat a likeness of letters; a first name alone is enough."""
-    wanted, known = plain(words[:200]), plain(name)
+    wanted, known = plain(words[:200]), plain(one.name)
     if not wanted or not known:
         return 0.0
     if wanted == known:
         return 100.0
+    if one.noun not in ("person", "department"):
+        return 95.0 if wanted in known.split() or wanted == plain(one.key) else 0.0
     if set(wanted.split()) <= set(known.split()):
         return 95.0
     if all(any(part.startswith(word) for part in known.split()) for word in wanted.split()) and len(wanted) > 2:
         return 90.0
     return min(fuzz.token_sort_ratio(wanted, known), 89.0)
-

@@ -88,6 +88,8 @@ class Side:
     """One side of a comparison: what is set here replaces what the query says."""
 
     label: str = ""
+    named: str = ""
+    """A person or department as worded; which of the two is found out with the name."""
     period: Period | None = None
     people: tuple[str, ...] = ()
     departments: tuple[str, ...] = ()

@@ -54,7 +54,9 @@ def _already(console: Console, known: dict[str, str], wanted: dict[str, str], *,
     if known.get("schema") != wanted["schema"] or known.get("pack") != wanted["pack"]:
         console.print(f"The database holds {known.get('pack')} with another schema; seed again with --force.")
         return 1
-    different = [key for key in ("employees", "years", "seed", *(("as_of",) if dated else ())) if known.get(key) != wanted[key]]
+    different = [
+        key for key in ("employees", "years", "seed", *(("as_of",) if dated else ())) if known.get(key) != wanted[key]
+    ]
     hint = " (asked for others; --force makes them anew)" if different else ""
     console.print(f"Already seeded: {shown}{hint}.", highlight=False, soft_wrap=True)
     return 0
@@ -62,7 +64,10 @@ def _already(console: Console, known: dict[str, str], wanted: dict[str, str], *,
 
 def _seed(console: Console, pack: Pack, target: DuckAddress | PostgresAddress, company: Company) -> None:
     bar = Progress(
-        TextColumn("seeding {task.description:<18}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+        TextColumn("seeding {task.description:<18}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
         console=console,
     )
     with bar:

@@ -158,7 +158,12 @@ class _Figures:
     def _measures(self, values: sa.CTE, figures: dict[str, Expression]) -> None:
         for measure in self._plan.measures:
             column = ResultColumn(
-                measure.name, measure.label, self._kind(measure), measure.unit, measure.currency, measure=True,
+                measure.name,
+                measure.label,
+                self._kind(measure),
+                measure.unit,
+                measure.currency,
+                measure=True,
                 decimals=measure.decimals,
             )
             self._columns.append((column, figures[measure.name]))
@@ -175,11 +180,20 @@ class _Figures:
             base = sa.func.max(of_first).over(partition_by=keys or None)
             unit = "percentage points" if measure.unit == "%" else measure.unit
             difference = ResultColumn(
-                f"{measure.name}_difference", f"{measure.label}: difference to the first", self._kind(measure), unit,
-                measure.currency, measure=True, decimals=measure.decimals,
+                f"{measure.name}_difference",
+                f"{measure.label}: difference to the first",
+                self._kind(measure),
+                unit,
+                measure.currency,
+                measure=True,
+                decimals=measure.decimals,
             )
             change = ResultColumn(
-                f"{measure.name}_change", f"{measure.label}: change from the first", "double", "%", measure=True,
+                f"{measure.name}_change",
+                f"{measure.label}: change from the first",
+                "double",
+                "%",
+                measure=True,
                 decimals=1,
             )
             share = sa.cast(value - base, sa.Double) / sa.func.nullif(sa.cast(base, sa.Double), zero, type_=sa.Double())
@@ -242,4 +256,3 @@ def binary(column: Expression) -> Expression:
 def directed(column: Expression, *, descending: bool) -> Expression:
     """Engines disagree on where NULLs go; here they always come last."""
     return column.desc().nulls_last() if descending else column.asc().nulls_last()
-

@@ -54,7 +54,9 @@ def meant(dimension: Dimension, given: Filter, place: str) -> Filter:
         if known is None:
             choices = list(dict.fromkeys(words.values()))
             close = [words[word] for word in nearest(value, list(words))]
-            raise UnknownNameError(place, value, f"value of {dimension.name}", list(dict.fromkeys(close)) or choices[:8])
+            raise UnknownNameError(
+                place, value, f"value of {dimension.name}", list(dict.fromkeys(close)) or choices[:8]
+            )
         chosen.append(known)
     return Filter(given.field, given.operator, tuple(dict.fromkeys(chosen)))
 
@@ -73,7 +75,11 @@ def filtered(source: Source, dimension: Dimension, given: Filter, moment: Moment
     elif kind == "boolean":
         found = any_of(key, [value == "true" for value in given.values], sa.Boolean())
     elif kind in ("integer", "decimal", "date"):
-        types: Mapping[str, sa.types.TypeEngine[object]] = {"integer": sa.Integer(), "decimal": sa.Numeric(38, 6), "date": sa.Date()}
+        types: Mapping[str, sa.types.TypeEngine[object]] = {
+            "integer": sa.Integer(),
+            "decimal": sa.Numeric(38, 6),
+            "date": sa.Date(),
+        }
         found = any_of(key, [_limit(value, kind, place) for value in given.values], types[kind])
     elif dimension.kind in ("person", "department") or dimension.values:
         found = any_of(key, list(given.values), sa.Text())
@@ -86,7 +92,12 @@ def filtered(source: Source, dimension: Dimension, given: Filter, moment: Moment
 
 
 def _limit(value: str, kind: str, place: str) -> object:
-    readers: Mapping[str, Callable[[str], object]] = {"integer": int, "decimal": _finite, "double": _finite, "date": date.fromisoformat}
+    readers: Mapping[str, Callable[[str], object]] = {
+        "integer": int,
+        "decimal": _finite,
+        "double": _finite,
+        "date": date.fromisoformat,
+    }
     if kind not in readers:
         raise BadFieldError(place, "Only numbers and days can be compared with at least and at most.")
     try:
@@ -118,13 +129,19 @@ def years_since(day: Expression, moment: Moment) -> Expression:
 def band(dimension: Dimension, column: Expression, kind: str, moment: Moment) -> Expression:
     """The number of the band that a value falls into; NULL stays NULL."""
     value = years_since(column, moment) if kind == "date" else column
-    steps = [(value < sa.literal_column(f"{edge:g}"), sa.literal_column(str(index))) for index, edge in enumerate(dimension.bands)]
+    steps = [
+        (value < sa.literal_column(f"{edge:g}"), sa.literal_column(str(index)))
+        for index, edge in enumerate(dimension.bands)
+    ]
     return sa.case((value.is_(None), sa.null()), *steps, else_=sa.literal_column(str(len(dimension.bands))))
 
 
 def band_words(dimension: Dimension, number: Expression) -> Expression:
     """The words of a band's number."""
-    labels = [(number == sa.literal_column(str(index)), sa.literal_column(_quoted(label))) for index, label in enumerate(band_labels(dimension))]
+    labels = [
+        (number == sa.literal_column(str(index)), sa.literal_column(_quoted(label)))
+        for index, label in enumerate(band_labels(dimension))
+    ]
     return sa.case(*labels)
 
 

@@ -164,7 +164,9 @@ def computed(source: Source, measure: Measure, rules: Sequence[Expression]) -> E
     if measure.compute == "average":
         # Both engines then divide the same doubles, to the last bit.
         number = sa.cast(sa.func.count(value), sa.Double)
-        return sa.cast(sa.func.sum(value), sa.Double) / sa.func.nullif(number, sa.literal_column("0"), type_=sa.Double())
+        return sa.cast(sa.func.sum(value), sa.Double) / sa.func.nullif(
+            number, sa.literal_column("0"), type_=sa.Double()
+        )
     if measure.compute == "percentile":
         share = sa.literal_column(f"{measure.percentile:g}")
         return sa.func.percentile_cont(share).within_group(sa.cast(value, sa.Double))
@@ -222,8 +224,14 @@ def _people(plan: Plan, context: Context, frame: Frame) -> sa.Select[Any]:
     time = TimeColumn(kind="overlap", start=person.employed[0], end=person.employed[1])
     first = next(iter(plan.parts.values()))
     entity = replace(
-        first.entity, name="people", table=person.table, person=person.key, joins={}, times={"employed": time},
-        dimensions={}, shows={},
+        first.entity,
+        name="people",
+        table=person.table,
+        person=person.key,
+        joins={},
+        times={"employed": time},
+        dimensions={},
+        shows={},
     )
     source = Source(context.catalog, context.model, entity, context.moment)
     timed = calendar_sql.bound(source, "employed", frame.period, [], context.moment, years=False)

@@ -81,8 +81,15 @@ class _Records:
     """Builds one statement over the records of one entity."""
 
     def __init__(
-        self, model: SemanticModel, catalog: Catalog, domain: Domain, entity: Entity, view: ListView, query: Query,
-        moment: Moment, viewer: Viewer,
+        self,
+        model: SemanticModel,
+        catalog: Catalog,
+        domain: Domain,
+        entity: Entity,
+        view: ListView,
+        query: Query,
+        moment: Moment,
+        viewer: Viewer,
     ) -> None:
         if model.person is None:
             raise ValueError("a model without people has not been checked")
@@ -218,7 +225,9 @@ class _Records:
             f"from the mean of the records{among} that you may see."
         )
 
-    def _judged(self, column: ResultColumn, verdict: Expression, stands_out: Any, order: list[Expression]) -> sa.Select[Any]:
+    def _judged(
+        self, column: ResultColumn, verdict: Expression, stands_out: Any, order: list[Expression]
+    ) -> sa.Select[Any]:
         """Windows look at all records; only then those that stand out are kept."""
         keys = [self._source.base.c[name].label(f"key{index}") for index, name in enumerate(self._entity.key)]
         more = [one.label(f"o{index}") for index, one in enumerate(order)]
@@ -234,4 +243,3 @@ class _Records:
 
 def _words(name: str) -> str:
     return name.rpartition(".")[2].replace("_", " ")
-

@@ -104,9 +104,7 @@ class RowScope:
             other = self._people.metadata.tables[join.table].alias("mj")
             on = sa.and_(*(base.c[left] == other.c[right] for left, right in join.on.items()))
             target, joined = other, sa.select(base.c[self._person.key]).select_from(base.join(other, on))
-        theirs = joined.with_only_columns(target.c[name]).where(
-            any_of(base.c[self._person.key], people, sa.Text())
-        )
+        theirs = joined.with_only_columns(target.c[name]).where(any_of(base.c[self._person.key], people, sa.Text()))
         return [source.base.c[column].in_(theirs)]
 
     def _reports(self, *, direct: bool) -> sa.Select[Any]:

@@ -1,6 +1,7 @@
 """DuckDB, embedded: statements run in threads, a cursor each, and are interrupted when nobody waits any more."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 import duckdb
 
-from tiermesh_aggregator.engines.engine import Fetched, Rows
+from tiermesh_aggregator.engines.engine import ConflictError, Fetched, Rows
 from tiermesh_aggregator.engines.statement import Statement
 from tiermesh_aggregator.failures import DatabaseDownError, StatementTimeoutError
 
@@ -71,7 +72,8 @@ class DuckEngine:
                 yield transaction
                 await transaction.command("COMMIT")
             except BaseException:
-                await asyncio.shield(transaction.command("ROLLBACK"))
+                with contextlib.suppress(ConflictError):  # a conflict has rolled back already
+                    await asyncio.shield(transaction.command("ROLLBACK"))
                 raise
             finally:
                 cursor.close()
@@ -104,6 +106,8 @@ class DuckEngine:
             raise
         except duckdb.OutOfMemoryException as error:
             raise DatabaseDownError("The question needs more memory than the database may use.") from error
+        except (duckdb.TransactionException, duckdb.ConstraintException) as error:
+            raise ConflictError(str(error)) from error
         except (duckdb.IOException, duckdb.ConnectionException) as error:
             raise DatabaseDownError("The database cannot be reached.") from error
 

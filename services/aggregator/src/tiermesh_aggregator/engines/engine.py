@@ -1,6 +1,6 @@
 """What every engine can do. Implementations: `duck`, `postgres`; the choice: `opening`."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -8,6 +8,10 @@ from typing import Any, Protocol
 from tiermesh_aggregator.engines.statement import Statement
 
 Rows = Sequence[Sequence[Any]]
+
+
+class ConflictError(Exception):
+    """Two write transactions touched the same rows; this one was rolled back and may be tried again."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,3 @@ class Engine(Protocol):
     async def close(self) -> None:
         """Lets go of everything."""
         ...
-
-
-Writing = AsyncIterator[Transaction]

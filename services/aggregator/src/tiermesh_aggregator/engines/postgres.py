@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from tiermesh_aggregator.engines.engine import Fetched, Rows
+from tiermesh_aggregator.engines.engine import ConflictError, Fetched, Rows
 from tiermesh_aggregator.engines.statement import Statement
 from tiermesh_aggregator.failures import DatabaseDownError, StatementTimeoutError
 
@@ -70,6 +70,8 @@ class PostgresEngine:
                 connection.transaction(isolation="serializable"),
             ):
                 yield _PostgresTransaction(connection)
+        except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError) as error:
+            raise ConflictError(str(error)) from error
         except (TimeoutError, asyncpg.QueryCanceledError) as error:
             raise StatementTimeoutError("The statement took too long and was cancelled.") from error
         except lost as error:

@@ -1,0 +1,142 @@
+"""Puts the service together from its settings; raises StartupError with the mend when something lacks."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tiermesh.aggregator.v1 import aggregator_service_pb2_grpc
+from tiermesh.tools.v1 import tools_service_pb2_grpc
+from tiermesh_pack.documents import PackError
+from tiermesh_pack.pack import Pack, load_pack
+from tiermesh_runtime import telemetry
+from tiermesh_runtime.server import Registration, ServiceParts
+from tiermesh_runtime.startup import StartupError
+
+from tiermesh_aggregator.actions.expenses import SubmitExpenses
+from tiermesh_aggregator.actions.leave import ApplyForLeave, CancelLeave
+from tiermesh_aggregator.actions.performing import Actions
+from tiermesh_aggregator.actions.tokens import Tokens
+from tiermesh_aggregator.answering import Answering, Database
+from tiermesh_aggregator.engines.address import DuckAddress, address
+from tiermesh_aggregator.engines.duck import DuckEngine
+from tiermesh_aggregator.engines.engine import Engine
+from tiermesh_aggregator.engines.postgres import PostgresEngine
+from tiermesh_aggregator.failures import AggregatorError, DatabaseDownError
+from tiermesh_aggregator.gatekeeping import Gatekeeper
+from tiermesh_aggregator.handbook import Handbook
+from tiermesh_aggregator.servicer import AggregatorServicer
+from tiermesh_aggregator.settings import AggregatorSettings
+from tiermesh_aggregator.tools.toolbox import Toolbox
+from tiermesh_aggregator.tools_servicer import ToolsServicer
+
+prefix = "TIERMESH_AGGREGATOR_"
+
+
+@asynccontextmanager
+async def build(settings: AggregatorSettings) -> AsyncIterator[ServiceParts]:
+    """The two services over one pack and one database, as long as the block runs."""
+    pack = _pack(settings.pack)
+    engine = await _engine(settings)
+    handbook = Handbook(pack.handbook)
+    try:
+        await _check_schema(pack, engine, settings)
+        database = Database(engine, telemetry.tracer("tiermesh_aggregator"), telemetry.meter("tiermesh_aggregator"))
+        answering = Answering(pack, database)
+        actions = await _actions(settings, engine, database, answering)
+        gatekeeper = Gatekeeper(settings.tenant, pack.identity, settings.statement_timeout_seconds)
+        named = {
+            tool: tuple(one.name for one in pack.vocabulary.intents.values() if tool in one.tools)
+            for tool in (ApplyForLeave.tool, CancelLeave.tool, SubmitExpenses.tool)
+        }
+        toolbox = Toolbox(pack, answering, handbook, actions.tools(named) if actions else ())
+        aggregator = AggregatorServicer(
+            gatekeeper, answering, actions, pack.defaults, slot_confidence=settings.slot_confidence
+        )
+        tools = ToolsServicer(gatekeeper, toolbox, pack.defaults)
+        yield ServiceParts(
+            name="aggregator",
+            audience="aggregator",
+            registrations=(
+                Registration(
+                    aggregator_service_pb2_grpc.add_AggregatorServiceServicer_to_server,
+                    aggregator,
+                    "tiermesh.aggregator.v1.AggregatorService",
+                ),
+                Registration(
+                    tools_service_pb2_grpc.add_ToolsServiceServicer_to_server, tools, "tiermesh.tools.v1.ToolsService"
+                ),
+            ),
+        )
+    finally:
+        handbook.close()
+        await engine.close()
+
+
+def _pack(path: Path) -> Pack:
+    if not (path / "pack.yaml").is_file():
+        raise StartupError(f"{prefix}PACK: there is no pack in {path}; name the folder that holds pack.yaml")
+    try:
+        return load_pack(path)
+    except PackError as error:
+        raise StartupError(f"{prefix}PACK: {error}") from error
+
+
+async def _engine(settings: AggregatorSettings) -> Engine:
+    target = address(settings.database)
+    try:
+        if not isinstance(target, DuckAddress):
+            return await PostgresEngine.open(
+                target.url,
+                statement_timeout=settings.statement_timeout_seconds,
+                connections=settings.concurrency,
+            )
+        if settings.workers > 1:
+            raise StartupError(f"{prefix}WORKERS: DuckDB belongs to one process; set it to 1, or use PostgreSQL")
+        if not target.path.is_file():
+            raise StartupError(f"{prefix}DATABASE: {target.path} does not exist; run: tiermesh seed")
+        return DuckEngine(
+            target.path,
+            memory=settings.memory_limit,
+            threads=settings.threads,
+            concurrency=settings.concurrency,
+        )
+    except DatabaseDownError as error:
+        raise StartupError(f"{prefix}DATABASE: {error}") from error
+
+
+async def _check_schema(pack: Pack, engine: Engine, settings: AggregatorSettings) -> None:
+    try:
+        there = await engine.columns()
+    except AggregatorError as error:
+        raise StartupError(f"{prefix}DATABASE: {error}") from error
+    lacking = []
+    for table in pack.schema.tables.values():
+        if table.name not in there:
+            lacking.append(table.name)
+            continue
+        lacking += [f"{table.name}.{one.name}" for one in table.columns if one.name not in there[table.name]]
+    if lacking:
+        shown = ", ".join(lacking[:10]) + (f" and {len(lacking) - 10} more" if len(lacking) > 10 else "")
+        raise StartupError(
+            f"{prefix}DATABASE: the database does not have what {settings.pack}/schema.yaml describes: {shown}; "
+            "run: tiermesh seed --force"
+        )
+
+
+async def _actions(
+    settings: AggregatorSettings, engine: Engine, database: Database, answering: Answering
+) -> Actions | None:
+    """None without a key: then nothing can be proposed and nothing performed."""
+    if settings.action_key_file is None:
+        return None
+    try:
+        tokens = Tokens(settings.action_key_file.read_bytes().strip())
+    except (OSError, ValueError) as error:
+        raise StartupError(f"{prefix}ACTION_KEY_FILE: {settings.action_key_file}: {error}") from error
+    known = (ApplyForLeave(), CancelLeave(), SubmitExpenses())
+    actions = Actions(known, answering.catalog, engine, database, tokens)
+    try:
+        await actions.prepare(settings.statement_timeout_seconds)
+    except AggregatorError as error:
+        raise StartupError(f"{prefix}DATABASE: the table of actions cannot be made: {error}") from error
+    return actions

@@ -1,0 +1,114 @@
+"""AggregatorService: translates requests to the domain and answers back."""
+
+import grpc
+from tiermesh.aggregator.v1 import aggregator_service_pb2 as pb
+from tiermesh.aggregator.v1 import aggregator_service_pb2_grpc as stubs
+from tiermesh_pack.manifest import Defaults
+from tiermesh_runtime.errors import RpcError
+
+from tiermesh_aggregator import slots, wire
+from tiermesh_aggregator.actions.performing import Actions
+from tiermesh_aggregator.answering import Answering
+from tiermesh_aggregator.failures import AmbiguousNameError
+from tiermesh_aggregator.gatekeeping import Gatekeeper, viewer
+from tiermesh_aggregator.query import Moment, Query, Viewer
+from tiermesh_aggregator.translation import translated
+
+
+class AggregatorServicer(stubs.AggregatorServiceServicer):
+    """Bulk questions and performed actions."""
+
+    def __init__(
+        self,
+        gatekeeper: Gatekeeper,
+        answering: Answering,
+        actions: Actions | None,
+        defaults: Defaults,
+        *,
+        slot_confidence: float,
+    ) -> None:
+        """Without `actions` nothing can be performed."""
+        self._gatekeeper = gatekeeper
+        self._answering = answering
+        self._actions = actions
+        self._defaults = defaults
+        self._sure = slot_confidence
+
+    async def Aggregate(  # noqa: N802 - the RPC's name
+        self, request: pb.AggregateRequest, context: grpc.aio.ServicerContext[pb.AggregateRequest, pb.AggregateResponse]
+    ) -> pb.AggregateResponse:
+        """One statement for a question, or for the classifier's slots."""
+        who = viewer(self._gatekeeper.admit(request.context))
+        with translated():
+            moment = wire.moment(request.context, self._defaults)
+            query = self._query(request, moment, who)
+            try:
+                answer = await self._answering.answer(query, moment, who, self._gatekeeper.budget())
+            except AmbiguousNameError as error:
+                question = wire.clarification(error.question, error.options)
+                return pb.AggregateResponse(clarification=question, resolved=wire.resolved(query))
+        response = pb.AggregateResponse(
+            table=wire.table(answer.table),
+            resolved=wire.resolved(answer.resolved),
+            suppressed_groups=answer.table.suppressed_groups,
+        )
+        response.database_time.FromNanoseconds(int(answer.table.database_seconds * 1e9))
+        return response
+
+    def _query(self, request: pb.AggregateRequest, moment: Moment, who: Viewer) -> Query:
+        if request.WhichOneof("plan") == "query":
+            return wire.query(request.query)
+        return slots.question(self._answering.model, wire.slots(request.scores), moment, who, sure=self._sure)
+
+    async def ListViews(  # noqa: N802 - the RPC's name
+        self, request: pb.ListViewsRequest, context: grpc.aio.ServicerContext[pb.ListViewsRequest, pb.ListViewsResponse]
+    ) -> pb.ListViewsResponse:
+        """The pack declares no precomputed views, so there are none."""
+        self._gatekeeper.admit(request.context)
+        return pb.ListViewsResponse()
+
+    async def QueryGraph(  # noqa: N802 - the RPC's name
+        self,
+        request: pb.QueryGraphRequest,
+        context: grpc.aio.ServicerContext[pb.QueryGraphRequest, pb.QueryGraphResponse],
+    ) -> pb.QueryGraphResponse:
+        """Not served by this deployment."""
+        self._gatekeeper.admit(request.context)
+        raise _not_served("GraphQL")
+
+    async def RefreshView(  # noqa: N802 - the RPC's name
+        self,
+        request: pb.RefreshViewRequest,
+        context: grpc.aio.ServicerContext[pb.RefreshViewRequest, pb.RefreshViewResponse],
+    ) -> pb.RefreshViewResponse:
+        """Not served by this deployment."""
+        self._gatekeeper.admit(request.context)
+        raise _not_served("refreshing views")
+
+    async def PerformAction(  # noqa: N802 - the RPC's name
+        self,
+        request: pb.PerformActionRequest,
+        context: grpc.aio.ServicerContext[pb.PerformActionRequest, pb.PerformActionResponse],
+    ) -> pb.PerformActionResponse:
+        """Performs a confirmed proposal exactly once."""
+        who = self._gatekeeper.admit(request.context)
+        if self._actions is None:
+            raise _not_served("writing: TIERMESH_AGGREGATOR_ACTION_KEY_FILE is not set")
+        with translated(""):
+            moment = wire.moment(request.context, self._defaults)
+            timeout = self._gatekeeper.budget()
+            performed = await self._actions.perform(
+                request.token, tenant=who.tenant, person=who.subject, moment=moment, timeout=timeout
+            )
+        response = pb.PerformActionResponse(
+            proposal_id=performed.proposal_id,
+            summary=performed.summary,
+            record_id=performed.record_id,
+            repeated=performed.repeated,
+        )
+        response.performed_at.FromDatetime(performed.performed_at)
+        return response
+
+
+def _not_served(what: str) -> RpcError:
+    return RpcError(grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED", f"This deployment does not serve {what}.")
