@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc
@@ -36,6 +37,7 @@ from tiermesh_gateway.turns import TurnOrder
 
 SERVICE = "tiermesh.gateway.v1.GatewayService"
 _FORGET_EVERY_SECONDS = 3600.0
+_WARM_UP_SECONDS = 2.0
 _CLASSIFY = ("/tiermesh.classifier.v1.ClassifierService/Classify",)
 _PERFORM = ("/tiermesh.aggregator.v1.AggregatorService/PerformAction",)
 _RECORD = tuple(f"/tiermesh.insights.v1.InsightsService/Record{kind}" for kind in ("Decisions", "Outcomes"))
@@ -51,6 +53,9 @@ async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
         executors = await _executor_channels(settings, stack)
         aggregator = await _channel(stack, settings.aggregator_address, _PERFORM)
         insights = await _channel(stack, settings.insights_address, _RECORD)
+        classifier = await _channel(stack, settings.classifier_address, _CLASSIFY)
+        suggester = await _channel(stack, settings.suggester_address)
+        await _warm_up([classifier, suggester, aggregator, *executors.values()])
         await stack.enter_async_context(Delivery(spool, insights, signer))
         # Before the spool and the store are closed: what was handed to them is written.
         stack.push_async_callback(background.finish)
@@ -61,11 +66,9 @@ async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
         )
         surroundings = TaskSurroundings(signer)
         parts = Parts(
-            classifier=GrpcClassifier(
-                await _channel(stack, settings.classifier_address, _CLASSIFY), seconds=settings.classify_seconds
-            ),
+            classifier=GrpcClassifier(classifier, seconds=settings.classify_seconds),
             executors=GrpcExecutors(executors),
-            suggester=GrpcSuggester(await _channel(stack, settings.suggester_address)),
+            suggester=GrpcSuggester(suggester),
             conversations=store,
             recorder=SpoolRecorder(spool, background, subject_key),
             surroundings=surroundings,
@@ -130,6 +133,13 @@ async def _executor_channels(settings: GatewaySettings, stack: AsyncExitStack) -
 
 async def _channel(stack: AsyncExitStack, address: str, idempotent: tuple[str, ...] = ()) -> grpc.aio.Channel:
     return await stack.enter_async_context(open_channel(address, idempotent=idempotent))
+
+
+async def _warm_up(channels: Sequence[grpc.aio.Channel]) -> None:
+    """Connect before the first question: its classification has no time to. Services may still start in any order."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_WARM_UP_SECONDS):
+            await asyncio.gather(*(channel.channel_ready() for channel in channels))
 
 
 @asynccontextmanager

@@ -92,6 +92,7 @@ class Pills:
             self.first_at = self.first_at or asyncio.get_running_loop().time()
 
     def _miss(self, cause: str) -> None:
-        self.at_least = True
+        # Where no suggester was reached, nothing was spent.
+        self.at_least |= cause != "suggester_unavailable"
         if not self.texts:
             self.missing_cause = cause

@@ -23,6 +23,8 @@ from tiermesh_gateway.question import Scored, Turn
 _MODES = {"early": pb.SUGGEST_MODE_EARLY, "informed": pb.SUGGEST_MODE_INFORMED}
 _MOST_TEXT = 65_536
 _MOST_WAITING = 64
+# Characters of prose that make a message of their own, where nothing else follows yet.
+_TEXT_RUN = 400
 _MOST_COLUMNS = 64
 _SAMPLE_ROWS = 5
 _MOST_SHOWN_CHARACTERS = 200
@@ -86,10 +88,17 @@ class _Telling:
         self._over = True
         self._more.set()
 
+    def _worth_sending(self) -> bool:
+        """Prose goes in runs: a message for each chunk would cost as much as the answer itself."""
+        if not self._waiting:
+            return False
+        first = self._waiting[0]
+        return len(self._waiting) > 1 or not isinstance(first, list) or sum(map(len, first)) >= _TEXT_RUN
+
     async def requests(self) -> AsyncIterator[pb.SuggestRequest]:
         """What the call sends, as it comes."""
         while True:
-            while self._waiting:
+            while self._worth_sending():
                 each = self._waiting.popleft()
                 yield pb.SuggestRequest(answer_text="".join(each)) if isinstance(each, list) else each
             if self._over:
