@@ -134,7 +134,7 @@ async def _actions(
     except (OSError, ValueError) as error:
         raise StartupError(f"{prefix}ACTION_KEY_FILE: {settings.action_key_file}: {error}") from error
     known = (ApplyForLeave(), CancelLeave(), SubmitExpenses())
-    actions = Actions(known, answering.catalog, engine, database, tokens)
+    actions = Actions(known, answering.catalog, engine=engine, database=database, tokens=tokens)
     try:
         await actions.prepare(settings.statement_timeout_seconds)
     except AggregatorError as error:

@@ -17,6 +17,7 @@ from tiermesh_pack.semantic import Domain, PersonModel, SemanticModel, Visibilit
 from tiermesh_aggregator.compiling.catalog import Catalog
 from tiermesh_aggregator.compiling.plan import domain_of
 from tiermesh_aggregator.compiling.scope import RowScope, any_of
+from tiermesh_aggregator.compiling.source import raw
 from tiermesh_aggregator.engines.statement import Statement, statement
 from tiermesh_aggregator.failures import AmbiguousNameError, BadFieldError, UnknownNameError
 from tiermesh_aggregator.query import Filter, Query, Side, Viewer
@@ -84,8 +85,8 @@ def lookup(
     if wanted.departments or wanted.either:
         table, key, name, _ = person.departments
         units = catalog.table(table)
-        empty = sa.literal_column("''")
-        selects.append(sa.select(sa.literal_column("'department'"), units.c[key], units.c[name], empty))
+        empty = raw("''")
+        selects.append(sa.select(raw("'department'"), units.c[key], units.c[name], empty))
         selects += [_places(catalog, person, dimension) for dimension in places(person)]
     return statement(sa.union_all(*selects) if len(selects) > 1 else selects[0])
 
@@ -97,7 +98,7 @@ def _visible_people(catalog: Catalog, person: PersonModel, scope: RowScope, word
     key_column, name_column = people.c[person.key], people.c[person.name]
     joined = people.outerjoin(departments, people.c[person.department] == departments.c[key])
     columns = (
-        sa.literal_column("'person'").label("noun"),
+        raw("'person'").label("noun"),
         key_column.label("key"),
         name_column.label("name"),
         departments.c[name].label("detail"),
@@ -123,8 +124,8 @@ def _places(catalog: Catalog, person: PersonModel, dimension: str) -> sa.Select[
     join = person.joins[owner or shown_owner]
     table = catalog.table(join.table)
     key = table.c[column] if owner else table.c[next(iter(join.on.values()))]
-    noun = sa.literal_column(f"'{dimension}'")
-    return sa.select(noun, key, table.c[shown], sa.literal_column("''")).distinct()
+    noun = raw(f"'{dimension}'")
+    return sa.select(noun, key, table.c[shown], raw("''")).distinct()
 
 
 def _could_be(key: sa.Column[object], name: sa.Column[object], words: Iterable[str]) -> sa.ColumnElement[bool]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import asyncpg
 import duckdb
+from asyncpg import exceptions
 from tiermesh_pack.pack import Pack
 from tiermesh_pack.schema import Schema, Table
 
@@ -26,6 +27,7 @@ from tiermesh_aggregator.engines.address import DuckAddress, PostgresAddress
 Columns = Mapping[str, Any]
 Progress = Callable[[str, float], None]
 meta_table = "tiermesh_seed"
+insert_fact = f"INSERT INTO {meta_table} VALUES ($1, $2)"  # noqa: S608 - a name of ours
 
 
 class SeedingError(Exception):
@@ -76,16 +78,16 @@ def seeded_with(target: DuckAddress | PostgresAddress) -> dict[str, str]:
     except duckdb.CatalogException:
         return {}
     except duckdb.Error as error:
-        raise SeedingError(
-            f"{target.path} cannot be opened ({str(error).splitlines()[0]}); stop the service that uses it, or remove it"
-        ) from error
+        cause = str(error).splitlines()[0]
+        mend = "stop the service that uses it, or remove it"
+        raise SeedingError(f"{target.path} cannot be opened ({cause}); {mend}") from error
 
 
 async def _postgres_facts(url: str, sql: str) -> dict[str, str]:
     connection = await _connect(url)
     try:
         return {row["key"]: row["value"] for row in await connection.fetch(sql)}
-    except asyncpg.UndefinedTableError:
+    except exceptions.UndefinedTableError:
         return {}
     finally:
         await connection.close()
@@ -93,8 +95,8 @@ async def _postgres_facts(url: str, sql: str) -> dict[str, str]:
 
 async def _connect(url: str) -> Any:
     try:
-        return await asyncpg.connect(url, timeout=10)
-    except (asyncpg.PostgresError, OSError, TimeoutError, ValueError) as error:
+        return await asyncpg.connect(url, timeout=10)  # type: ignore[no-untyped-call] # published untyped
+    except (exceptions.PostgresError, OSError, TimeoutError, ValueError) as error:
         raise SeedingError(f"PostgreSQL cannot be reached: {error}; check the address and that it runs") from error
 
 
@@ -149,7 +151,7 @@ def _seed_duck(path: Path, schema: Schema, chunks: Iterator[tuple[str, Columns]]
                 connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM chunk")  # noqa: S608 - a checked name
                 connection.unregister("chunk")
             connection.execute(f"CREATE TABLE {meta_table} (key text, value text)")
-            connection.executemany(f"INSERT INTO {meta_table} VALUES ($1, $2)", list(facts.items()))
+            connection.executemany(insert_fact, list(facts.items()))
             connection.execute("CHECKPOINT")
         fresh.replace(path)
         path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
@@ -165,7 +167,7 @@ async def _seed_postgres(
     connection = await _connect(url)
     try:
         async with connection.transaction():
-            for table in reversed(schema.tables.values()):
+            for table in reversed(list(schema.tables.values())):
                 await connection.execute(f"DROP TABLE IF EXISTS {table.name} CASCADE")
             await connection.execute(f"DROP TABLE IF EXISTS {meta_table}, tiermesh_actions")
             for table in schema.tables.values():
@@ -177,7 +179,7 @@ async def _seed_postgres(
                 for statement in _keys(table):
                     await connection.execute(statement)
             await connection.execute(f"CREATE TABLE {meta_table} (key text PRIMARY KEY, value text)")
-            await connection.executemany(f"INSERT INTO {meta_table} VALUES ($1, $2)", list(facts.items()))
+            await connection.executemany(insert_fact, list(facts.items()))
         for table in schema.tables.values():
             await connection.execute(f"ANALYZE {table.name}")
     finally:

@@ -34,7 +34,7 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
         self._defaults = defaults
         self._sure = slot_confidence
 
-    async def Aggregate(  # noqa: N802 - the RPC's name
+    async def Aggregate(
         self, request: pb.AggregateRequest, context: grpc.aio.ServicerContext[pb.AggregateRequest, pb.AggregateResponse]
     ) -> pb.AggregateResponse:
         """One statement for a question, or for the classifier's slots."""
@@ -60,14 +60,14 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
             return wire.query(request.query)
         return slots.question(self._answering.model, wire.slots(request.scores), moment, who, sure=self._sure)
 
-    async def ListViews(  # noqa: N802 - the RPC's name
+    async def ListViews(
         self, request: pb.ListViewsRequest, context: grpc.aio.ServicerContext[pb.ListViewsRequest, pb.ListViewsResponse]
     ) -> pb.ListViewsResponse:
         """The pack declares no precomputed views, so there are none."""
         self._gatekeeper.admit(request.context)
         return pb.ListViewsResponse()
 
-    async def QueryGraph(  # noqa: N802 - the RPC's name
+    async def QueryGraph(
         self,
         request: pb.QueryGraphRequest,
         context: grpc.aio.ServicerContext[pb.QueryGraphRequest, pb.QueryGraphResponse],
@@ -76,7 +76,7 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
         self._gatekeeper.admit(request.context)
         raise _not_served("GraphQL")
 
-    async def RefreshView(  # noqa: N802 - the RPC's name
+    async def RefreshView(
         self,
         request: pb.RefreshViewRequest,
         context: grpc.aio.ServicerContext[pb.RefreshViewRequest, pb.RefreshViewResponse],
@@ -85,7 +85,7 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
         self._gatekeeper.admit(request.context)
         raise _not_served("refreshing views")
 
-    async def PerformAction(  # noqa: N802 - the RPC's name
+    async def PerformAction(
         self,
         request: pb.PerformActionRequest,
         context: grpc.aio.ServicerContext[pb.PerformActionRequest, pb.PerformActionResponse],

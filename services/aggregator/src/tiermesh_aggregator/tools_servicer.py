@@ -18,7 +18,7 @@ from tiermesh_aggregator.tools.tool import Call, Kind, Passages, Proposal, Resul
 from tiermesh_aggregator.tools.toolbox import Toolbox, UnknownToolError
 from tiermesh_aggregator.translation import translated
 
-kinds: Mapping[Kind, pb.ToolKind] = {
+kinds: Mapping[Kind, pb.ToolKind.ValueType] = {
     Kind.ENTITY_LOOKUP: pb.TOOL_KIND_ENTITY_LOOKUP,
     Kind.BULK: pb.TOOL_KIND_BULK,
     Kind.SEARCH: pb.TOOL_KIND_SEARCH,
@@ -65,9 +65,14 @@ class ToolsServicer(stubs.ToolsServiceServicer):
             except AmbiguousNameError as error:
                 return pb.CallToolResponse(clarification=wire.clarification(error.question, error.options))
             except (UnknownNameError, BadFieldError) as error:
-                return _refusal(str(error), error.field, error.nearest)
+                return _refusal(str(error), self._argument(request.name, error.field), error.nearest)
             except BadPeriodError as error:
                 return _refusal(str(error), "from_date", ())
+
+    def _argument(self, name: str, field: str) -> str:
+        """A look-up takes its person as one argument; the question made of it has a list."""
+        entity = self._toolbox.tools[name].entity_argument
+        return entity if entity and field.startswith(("people[", "filters[")) else field
 
 
 def _refusal(message: str, argument: str, close: tuple[str, ...]) -> pb.CallToolResponse:

@@ -25,9 +25,7 @@ from tiermesh_aggregator.query import (
 )
 from tiermesh_aggregator.slots import Said, SaidPeriod, Slots
 
-aggregations: Mapping[int, Aggregation] = {
-    pb.Aggregation.Value(f"AGGREGATION_{one.name}"): one for one in Aggregation
-}
+aggregations: Mapping[int, Aggregation] = {pb.Aggregation.Value(f"AGGREGATION_{one.name}"): one for one in Aggregation}
 populations: Mapping[int, Population] = {
     pb.POPULATION_UNSPECIFIED: Population.VISIBLE,
     **{pb.Population.Value(f"POPULATION_{one.name}"): one for one in Population if one is not Population.VISIBLE},
@@ -38,7 +36,7 @@ operators: Mapping[int, str] = {
     pb.AggregateQuery.Filter.OPERATOR_GREATER_OR_EQUAL: "at_least",
     pb.AggregateQuery.Filter.OPERATOR_LESS_OR_EQUAL: "at_most",
 }
-column_types: Mapping[ColumnKind, table_pb2.ColumnType] = {
+column_types: Mapping[ColumnKind, table_pb2.ColumnType.ValueType] = {
     "text": table_pb2.COLUMN_TYPE_STRING,
     "integer": table_pb2.COLUMN_TYPE_INTEGER,
     "decimal": table_pb2.COLUMN_TYPE_DECIMAL,
@@ -160,9 +158,7 @@ def resolved(found: Query) -> pb.AggregateQuery:
             pb.AggregateQuery.Filter(field=one.field, operator=numbers[one.operator], values=one.values)  # type: ignore[arg-type] # an enum's number
             for one in found.filters
         ],
-        order_by=[
-            pb.AggregateQuery.Ordering(field=one.field, descending=one.descending) for one in found.order_by
-        ],
+        order_by=[pb.AggregateQuery.Ordering(field=one.field, descending=one.descending) for one in found.order_by],
         limit=found.limit,
         population=_population(found.population),
         people=found.people,
@@ -176,8 +172,8 @@ def resolved(found: Query) -> pb.AggregateQuery:
     return message
 
 
-def _population(found: Population | None) -> pb.Population:
-    if found in (None, Population.VISIBLE):
+def _population(found: Population | None) -> pb.Population.ValueType:
+    if found is None or found is Population.VISIBLE:
         return pb.POPULATION_UNSPECIFIED
     return pb.Population.Value(f"POPULATION_{found.name}")
 
@@ -202,7 +198,7 @@ def _rule(rule: OutlierRule) -> pb.AggregateQuery.OutlierRule:
         return pb.AggregateQuery.OutlierRule(over_limit=True)
     if rule.duplicates:
         return pb.AggregateQuery.OutlierRule(duplicates=True)
-    return pb.AggregateQuery.OutlierRule(deviations=rule.deviations)
+    return pb.AggregateQuery.OutlierRule(deviations=rule.deviations or 0.0)
 
 
 def table(found: ResultTable) -> table_pb2.Table:

@@ -49,8 +49,10 @@ class ApplyForLeave:
         fields = [("leave_type", label), ("start_date", str(start)), ("end_date", str(end)), ("days", _shown(days))]
         if left is not None:
             fields.append(("days_left_afterwards", _shown(left - days)))
-        summary = f"{label}: {start} to {end}, {_shown(days)} working days" if start != end else (
-            f"{label} on {start}, {_shown(days)} working days"
+        summary = (
+            f"{label}: {start} to {end}, {_shown(days)} working days"
+            if start != end
+            else (f"{label} on {start}, {_shown(days)} working days")
         )
         kept: dict[str, Any] = {"leave_type": kind, "start_date": str(start), "end_date": str(end), "days": str(days)}
         if arguments.get("half_day"):
@@ -103,8 +105,12 @@ class CancelLeave:
         requests, types = setting.catalog.table("leave_requests"), setting.catalog.table("leave_types")
         rows = await ask(
             sa.select(
-                requests.c.leave_request_id, types.c.name, requests.c.start_date, requests.c.end_date,
-                requests.c.days, requests.c.status,
+                requests.c.leave_request_id,
+                types.c.name,
+                requests.c.start_date,
+                requests.c.end_date,
+                requests.c.days,
+                requests.c.status,
             )
             .select_from(requests.join(types, requests.c.leave_type == types.c.leave_type))
             .where(requests.c.employee_id == setting.person)
@@ -181,9 +187,7 @@ async def _working_days(start: date, end: date, setting: Setting, ask: Ask) -> D
         .where(people.c.employee_id == setting.person)
     )
     rows = await ask(
-        sa.select(holidays.c.day).where(
-            holidays.c.country.in_(country), holidays.c.day >= start, holidays.c.day <= end
-        )
+        sa.select(holidays.c.day).where(holidays.c.country.in_(country), holidays.c.day >= start, holidays.c.day <= end)
     )
     free = {row[0] for row in rows}
     days = (start + timedelta(days=number) for number in range((end - start).days + 1))

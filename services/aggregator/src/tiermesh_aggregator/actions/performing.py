@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tiermesh_aggregator.actions.action import Action, Ask, Rows, Setting
+from tiermesh_aggregator.actions.action import Action, Rows, Setting
 from tiermesh_aggregator.actions.tokens import Sealed, Tokens
 from tiermesh_aggregator.answering import Database
 from tiermesh_aggregator.compiling.catalog import Catalog
@@ -57,6 +57,7 @@ class Actions:
         self,
         known: Iterable[Action],
         catalog: Catalog,
+        *,
         engine: Engine,
         database: Database,
         tokens: Tokens,
@@ -115,13 +116,13 @@ class Actions:
         for _ in range(attempts):
             try:
                 async with self._engine.writing(timeout) as transaction:
-                    return await self._once(transaction, sealed, action, tenant, person, moment)
+                    return await self._once(transaction, sealed, action, tenant=tenant, person=person, moment=moment)
             except ConflictError:
                 continue  # somebody wrote the same rows meanwhile: look again
         raise ProposalInvalidError("Others change the same records just now; confirm once more.")
 
     async def _once(
-        self, transaction: Transaction, sealed: Sealed, action: Action, tenant: str, person: str, moment: Moment
+        self, transaction: Transaction, sealed: Sealed, action: Action, *, tenant: str, person: str, moment: Moment
     ) -> Performed:
         async def ask(clause: sa.sql.ClauseElement) -> Rows:
             return await transaction.fetch(statement(clause))

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from tiermesh_aggregator import calendars
-from tiermesh_aggregator.compiling.source import Expression, Source, valid_until
+from tiermesh_aggregator.compiling.source import Expression, Source, raw, valid_until
 from tiermesh_aggregator.query import Moment, Period
 
 
@@ -90,7 +90,9 @@ def _stepped(source: Source, time: str, period: Period, grains: Sequence[str], m
     values = sa.values(
         sa.column("step", sa.Date), sa.column("step_end", sa.Date), sa.column("looked_at", sa.Date), name="steps"
     ).data(rows)
-    starts, ends, looked_at = values.c.step, values.c.step_end, values.c.looked_at
+    starts: Expression = values.c.step
+    ends: Expression = values.c.step_end
+    looked_at: Expression = values.c.looked_at
     if source.entity.times[time].kind == "overlap":
         column = source.entity.times[time]
         end = source.column(column.end)
@@ -106,12 +108,12 @@ def truncated(column: Expression, grain: str, moment: Moment) -> Expression:
     if grain == "day":
         return column
     stamp: Any = sa.cast(column, sa.TIMESTAMP)
-    unit = sa.literal_column(f"'{grain.removeprefix('fiscal_')}'")
+    unit = raw(f"'{grain.removeprefix('fiscal_')}'")
     shift: Any = None
     if grain == "week" and moment.week_start == "sunday":
-        shift = sa.literal_column("INTERVAL '-1 day'")
+        shift = raw("INTERVAL '-1 day'")
     elif grain.startswith("fiscal") and moment.fiscal_year_start > 1:
-        shift = sa.literal_column(f"INTERVAL '{moment.fiscal_year_start - 1} months'")
+        shift = raw(f"INTERVAL '{moment.fiscal_year_start - 1} months'")
     if shift is None:
         return sa.cast(sa.func.date_trunc(unit, stamp), sa.Date)
     return sa.cast(sa.func.date_trunc(unit, stamp - shift) + shift, sa.Date)

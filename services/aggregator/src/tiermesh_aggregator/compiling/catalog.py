@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 from tiermesh_pack.schema import Column, Schema
@@ -47,12 +48,12 @@ class Catalog:
         return kinds[found.kind] if found else "text"
 
 
-def sql_type(column: Column) -> sa.types.TypeEngine[object]:
+def sql_type(column: Column) -> sa.types.TypeEngine[Any]:
     """The SQL type of a column as the schema writes it."""
     decimal = re.fullmatch(r"decimal\((\d+),(\d+)\)", column.type)
     if decimal:
         return sa.Numeric(int(decimal[1]), int(decimal[2]))
-    types: Mapping[str, sa.types.TypeEngine[object]] = {
+    types: Mapping[str, sa.types.TypeEngine[Any]] = {
         "text": sa.Text(),
         "integer": sa.Integer(),
         "date": sa.Date(),

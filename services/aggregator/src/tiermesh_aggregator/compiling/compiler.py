@@ -9,7 +9,7 @@ from tiermesh_aggregator.compiling.compiled import Compiled
 from tiermesh_aggregator.compiling.figures import figures
 from tiermesh_aggregator.compiling.parts import Context
 from tiermesh_aggregator.compiling.plan import plan
-from tiermesh_aggregator.compiling.records import records
+from tiermesh_aggregator.compiling.records import Reader, records
 from tiermesh_aggregator.compiling.scope import RowScope
 from tiermesh_aggregator.query import Aggregation, Moment, Query, Viewer
 
@@ -27,7 +27,7 @@ class Compiler:
     def compile(self, query: Query, moment: Moment, viewer: Viewer, labels: Mapping[str, str]) -> Compiled:
         """`labels` word the keys that names were resolved to. Raises an AggregatorError when something is off."""
         if query.aggregation in (Aggregation.LIST, Aggregation.OUTLIERS):
-            return records(self._model, self._catalog, query, moment, viewer, labels)
+            return records(Reader(self._model, self._catalog, moment, viewer), query, labels)
         planned = plan(self._model, query, moment, viewer)
         scope = RowScope(self._catalog, self._person, viewer, planned.rules, wide=planned.wide)
         return figures(planned, Context(self._catalog, self._model, moment, scope), dict(labels))

@@ -10,14 +10,14 @@ from tiermesh_aggregator.compiling.compiled import Compiled
 from tiermesh_aggregator.compiling.parts import Context, Frame, few, grouped, has_words, key_name, part_kind, words_name
 from tiermesh_aggregator.compiling.plan import Plan
 from tiermesh_aggregator.compiling.scope import Members
-from tiermesh_aggregator.compiling.source import Expression, Source
+from tiermesh_aggregator.compiling.source import Expression, Source, raw
 from tiermesh_aggregator.compiling.wording import caption, scope_notes, side_label
 from tiermesh_aggregator.failures import UnknownNameError
 from tiermesh_aggregator.query import Aggregation, ColumnKind, Ordering, ResultColumn
 
 ties_shown = 10
 """Rows beyond the limit that are read to see who ties with the last one."""
-zero = sa.literal_column("0")
+zero = raw("0")
 
 
 def figures(plan: Plan, context: Context, labels: dict[str, str]) -> Compiled:
@@ -87,7 +87,7 @@ class _Figures:
             frame = Frame(members, side.period or period)
             one = grouped(self._plan, self._context, frame, everyone=False).subquery(f"side{number}")
             label = sa.cast(sa.literal(side_label(side, self._labels), sa.Text), sa.Text)
-            sides.append(sa.select(sa.literal_column(str(number)).label("side_number"), label.label("side"), *one.c))
+            sides.append(sa.select(raw(str(number)).label("side_number"), label.label("side"), *one.c))
         return sa.union_all(*sides)
 
     def _with_everyone(self) -> bool:
@@ -141,9 +141,9 @@ class _Figures:
         if measure.compute != "ratio":
             return self._part(values, halves[0])
         above = sa.cast(self._part(values, halves[0]), sa.Double)
-        below = sa.func.nullif(sa.cast(self._part(values, halves[1]), sa.Double), zero, type_=sa.Double())
+        below: Expression = sa.func.nullif(sa.cast(self._part(values, halves[1]), sa.Double), zero, type_=sa.Double())
         quotient = above / below
-        return quotient * sa.literal_column(f"{measure.scale:g}") if measure.scale != 1 else quotient
+        return quotient * raw(f"{measure.scale:g}") if measure.scale != 1 else quotient
 
     def _kind(self, measure: Measure) -> ColumnKind:
         if measure.compute == "ratio":
@@ -197,7 +197,7 @@ class _Figures:
                 decimals=1,
             )
             share = sa.cast(value - base, sa.Double) / sa.func.nullif(sa.cast(base, sa.Double), zero, type_=sa.Double())
-            self._columns += [(difference, value - base), (change, share * sa.literal_column("100"))]
+            self._columns += [(difference, value - base), (change, share * raw("100"))]
 
     def _select(self, values: sa.CTE, figures: dict[str, Expression]) -> tuple[sa.Select[Any], int | None]:
         shown = [expression.label(f"c{index}") for index, (_, expression) in enumerate(self._columns)]
@@ -207,7 +207,7 @@ class _Figures:
         suppressed = None
         if self._context.scope.wide:
             kept.append(values.c[few] == zero)
-            small = sa.func.count(sa.case((values.c[few] > zero, sa.literal_column("1"))))
+            small = sa.func.count(sa.case((values.c[few] > zero, raw("1"))))
             tally = sa.select(small.label("suppressed")).select_from(values).subquery("tally")
             source: sa.FromClause = tally.outerjoin(values, sa.and_(*kept))
             present = values.c[few].is_not(None)

@@ -1,16 +1,18 @@
 """Conditions of the semantic model and of the question, as SQL; and which values of a dimension are meant."""
 
+import itertools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 from rapidfuzz import fuzz, process
 from tiermesh_pack.semantic import Condition, Dimension
 
 from tiermesh_aggregator.compiling.scope import any_of
-from tiermesh_aggregator.compiling.source import Expression, Source
+from tiermesh_aggregator.compiling.source import Expression, Source, raw
 from tiermesh_aggregator.failures import BadFieldError, UnknownNameError
 from tiermesh_aggregator.query import Filter, Moment
 
@@ -75,7 +77,7 @@ def filtered(source: Source, dimension: Dimension, given: Filter, moment: Moment
     elif kind == "boolean":
         found = any_of(key, [value == "true" for value in given.values], sa.Boolean())
     elif kind in ("integer", "decimal", "date"):
-        types: Mapping[str, sa.types.TypeEngine[object]] = {
+        types: Mapping[str, sa.types.TypeEngine[Any]] = {
             "integer": sa.Integer(),
             "decimal": sa.Numeric(38, 6),
             "date": sa.Date(),
@@ -117,31 +119,25 @@ def _finite(text: str) -> float:
 def band_labels(dimension: Dimension) -> list[str]:
     """Words for the bands, in order."""
     edges = [f"{edge:g}" for edge in dimension.bands]
-    between = [f"{low} to under {high}" for low, high in zip(edges, edges[1:], strict=False)]
+    between = [f"{low} to under {high}" for low, high in itertools.pairwise(edges)]
     return [f"under {edges[0]}", *between, f"{edges[-1]} and more"]
 
 
 def years_since(day: Expression, moment: Moment) -> Expression:
     """Years from a day to today."""
-    return sa.cast(sa.literal(moment.today, sa.Date) - day, sa.Double) / sa.literal_column("365.25")
+    return sa.cast(sa.literal(moment.today, sa.Date) - day, sa.Double) / raw("365.25")
 
 
 def band(dimension: Dimension, column: Expression, kind: str, moment: Moment) -> Expression:
     """The number of the band that a value falls into; NULL stays NULL."""
     value = years_since(column, moment) if kind == "date" else column
-    steps = [
-        (value < sa.literal_column(f"{edge:g}"), sa.literal_column(str(index)))
-        for index, edge in enumerate(dimension.bands)
-    ]
-    return sa.case((value.is_(None), sa.null()), *steps, else_=sa.literal_column(str(len(dimension.bands))))
+    steps = [(value < raw(f"{edge:g}"), raw(str(index))) for index, edge in enumerate(dimension.bands)]
+    return sa.case((value.is_(None), sa.null()), *steps, else_=raw(str(len(dimension.bands))))
 
 
 def band_words(dimension: Dimension, number: Expression) -> Expression:
     """The words of a band's number."""
-    labels = [
-        (number == sa.literal_column(str(index)), sa.literal_column(_quoted(label)))
-        for index, label in enumerate(band_labels(dimension))
-    ]
+    labels = [(number == raw(str(index)), raw(_quoted(label))) for index, label in enumerate(band_labels(dimension))]
     return sa.case(*labels)
 
 

@@ -4,7 +4,7 @@ All parts of one side of a question have the same columns (keys, words for the k
 they are stacked and folded by key: no join ever multiplies a record.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from tiermesh_aggregator.compiling import calendar_sql, filters
 from tiermesh_aggregator.compiling.catalog import Catalog
 from tiermesh_aggregator.compiling.plan import Part, Plan
 from tiermesh_aggregator.compiling.scope import Members, RowScope
-from tiermesh_aggregator.compiling.source import Expression, Source
+from tiermesh_aggregator.compiling.source import Expression, Source, raw
 from tiermesh_aggregator.query import ColumnKind, Moment, Period
 
 wide_decimal = sa.Numeric(38, 6)
@@ -152,25 +152,21 @@ def computed(source: Source, measure: Measure, rules: Sequence[Expression]) -> E
     def kept(value: Expression) -> Expression:
         return sa.case((sa.and_(*rules), value)) if rules else value
 
-    if measure.compute == "count" and not measure.column:
-        return sa.func.count(kept(sa.literal_column("1")))
-    value = kept(source.value(measure.column))
-    if measure.compute == "count":
-        return sa.func.count(value)
-    if measure.compute == "count_distinct":
-        return sa.func.count(sa.distinct(value))
-    if measure.compute == "sum":
-        return sa.func.sum(value)
-    if measure.compute == "average":
-        # Both engines then divide the same doubles, to the last bit.
-        number = sa.cast(sa.func.count(value), sa.Double)
-        return sa.cast(sa.func.sum(value), sa.Double) / sa.func.nullif(
-            number, sa.literal_column("0"), type_=sa.Double()
-        )
-    if measure.compute == "percentile":
-        share = sa.literal_column(f"{measure.percentile:g}")
-        return sa.func.percentile_cont(share).within_group(sa.cast(value, sa.Double))
-    return sa.func.min(value) if measure.compute == "min" else sa.func.max(value)
+    value = kept(source.value(measure.column) if measure.column else raw("1"))
+    number = sa.cast(sa.func.count(value), sa.Double)
+    # Both engines divide the same doubles here, to the last bit; their own averages are not of one type.
+    average = sa.cast(sa.func.sum(value), sa.Double) / sa.func.nullif(number, raw("0"), type_=sa.Double())
+    share = raw(f"{measure.percentile:g}")
+    made: Mapping[str, Expression] = {
+        "count": sa.func.count(value),
+        "count_distinct": sa.func.count(sa.distinct(value)),
+        "sum": sa.func.sum(value),
+        "average": average,
+        "percentile": sa.func.percentile_cont(share).within_group(sa.cast(value, sa.Double)),
+        "min": sa.func.min(value),
+        "max": sa.func.max(value),
+    }
+    return made[measure.compute]
 
 
 def part_kind(part: Part, context: Context) -> ColumnKind:
@@ -210,9 +206,9 @@ def _few(
         if visibility.everyone:
             continue
         unseen = context.scope.hidden(source, rule)
-        limit = sa.literal_column(str(context.scope.minimum_group))
-        flags.append(sa.and_(unseen > sa.literal_column("0"), unseen < limit))
-    one, zero = sa.literal_column("1"), sa.literal_column("0")
+        limit = raw(str(context.scope.minimum_group))
+        flags.append(sa.and_(unseen > raw("0"), unseen < limit))
+    one, zero = raw("1"), raw("0")
     return sa.case((sa.or_(*flags), one), else_=zero).label(few) if flags else zero.label(few)
 
 
@@ -243,7 +239,7 @@ def _people(plan: Plan, context: Context, frame: Frame) -> sa.Select[Any]:
             where.append(filters.filtered(source, dimension, one, context.moment, f"filters[{index}].values"))
     columns: list[Any] = [*keys, *_padded(plan, context, {})]
     if context.scope.wide:
-        columns.append(sa.literal_column("0").label(few))
+        columns.append(raw("0").label(few))
     chosen = sa.select(*columns).select_from(source.from_clause).where(*where)
     return chosen.group_by(*[key.element for key in keys])
 

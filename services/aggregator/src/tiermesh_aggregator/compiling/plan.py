@@ -117,7 +117,7 @@ def plan(model: SemanticModel, query: Query, moment: Moment, viewer: Viewer) -> 
         limit=limit_of(query),
     )
     _check_sides(query)
-    wide = _wide(query, domain, [part.measure for part in parts.values()], dimensions, rules, viewer)
+    wide = _wide(query, domain, [part.measure for part in parts.values()], dimensions, restricting(rules, viewer))
     return Plan(query, domain, measures, parts, halves, dimensions, rules, wide, limit_of(query))
 
 
@@ -138,7 +138,7 @@ def _measures(domain: Domain, query: Query) -> tuple[Measure, ...]:
 def _parts(model: SemanticModel, domain: Domain, measure: Measure) -> list[Part]:
     if measure.compute != "ratio":
         return [Part(measure, domain.entities[measure.entity], divides=False)]
-    found = []
+    found: list[Part] = []
     for reference in (measure.numerator, measure.denominator):
         half = model.measure(reference, domain.name)
         entity = model.entity(half.entity) if half else None
@@ -200,11 +200,9 @@ def _wide(
     domain: Domain,
     measures: Sequence[Measure],
     dimensions: Sequence[Dimension],
-    rules: Sequence[Visibility],
-    viewer: Viewer,
+    limits: Sequence[Visibility],
 ) -> bool:
     """Whether the question may sum up people beyond the visible ones: nothing in it may single anybody out."""
-    limits = restricting(rules, viewer)
     populations = {side.population or query.population for side in query.sides} or {query.population}
     company = populations <= {Population.COMPANY, Population.DEPARTMENT}
     named = query.people or any(side.people for side in query.sides)

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
-from tiermesh_pack.semantic import Domain, Entity, ListView, OutlierRules, SemanticModel
+from tiermesh_pack.semantic import Domain, ListView, OutlierRules, SemanticModel
 
 from tiermesh_aggregator.compiling import calendar_sql, filters
 from tiermesh_aggregator.compiling.catalog import Catalog
@@ -15,7 +15,7 @@ from tiermesh_aggregator.compiling.figures import binary, directed
 from tiermesh_aggregator.compiling.filters import nearest
 from tiermesh_aggregator.compiling.plan import domain_of, filters_of, limit_of, period_of
 from tiermesh_aggregator.compiling.scope import Members, RowScope
-from tiermesh_aggregator.compiling.source import Expression, Source
+from tiermesh_aggregator.compiling.source import Expression, Source, raw
 from tiermesh_aggregator.compiling.wording import list_caption, scope_notes
 from tiermesh_aggregator.failures import BadFieldError, UnknownNameError
 from tiermesh_aggregator.query import Aggregation, Moment, Ordering, OutlierRule, Query, ResultColumn, Viewer
@@ -23,27 +23,34 @@ from tiermesh_aggregator.query import Aggregation, Moment, Ordering, OutlierRule
 usual_deviations = 3.0
 
 
-def records(
-    model: SemanticModel, catalog: Catalog, query: Query, moment: Moment, viewer: Viewer, labels: Mapping[str, str]
-) -> Compiled:
+@dataclass(frozen=True)
+class Reader:
+    """Over which pack, when and for whom records are listed."""
+
+    model: SemanticModel
+    catalog: Catalog
+    moment: Moment
+    viewer: Viewer
+
+
+def records(reader: Reader, query: Query, labels: Mapping[str, str]) -> Compiled:
     """One statement for a question of aggregation LIST or OUTLIERS."""
     if query.sides:
         raise BadFieldError("sides", "Only a comparison has sides; set aggregation to COMPARE.")
-    domain = domain_of(model, query.domain)
+    domain = domain_of(reader.model, query.domain)
     rules = None
     if query.aggregation is Aggregation.OUTLIERS:
         rules, view = _judged(domain, query)
     else:
         view = _view(domain, query)
-    entity = domain.entities[view.entity]
     query = replace(
         query,
         measures=(view.name,) if rules is None else query.measures,
         filters=filters_of(query, domain),
-        period=period_of(query, domain, moment, view.default_period),
+        period=period_of(query, domain, reader.moment, view.default_period),
         limit=limit_of(query),
     )
-    return _Records(model, catalog, domain, entity, view, query, moment, viewer).compiled(labels, rules)
+    return _Records(reader, domain, view, query).compiled(labels, rules)
 
 
 def _view(domain: Domain, query: Query) -> ListView:
@@ -80,24 +87,16 @@ def _judged(domain: Domain, query: Query) -> tuple[OutlierRules, ListView]:
 class _Records:
     """Builds one statement over the records of one entity."""
 
-    def __init__(
-        self,
-        model: SemanticModel,
-        catalog: Catalog,
-        domain: Domain,
-        entity: Entity,
-        view: ListView,
-        query: Query,
-        moment: Moment,
-        viewer: Viewer,
-    ) -> None:
+    def __init__(self, reader: Reader, domain: Domain, view: ListView, query: Query) -> None:
+        model, entity = reader.model, domain.entities[view.entity]
         if model.person is None:
             raise ValueError("a model without people has not been checked")
-        self._domain, self._entity, self._view, self._query, self._moment = domain, entity, view, query, moment
+        self._domain, self._entity, self._view, self._query = domain, entity, view, query
+        self._moment = reader.moment
         effective = view.time if view.time and entity.times[view.time].kind == "effective" else ""
-        self._source = Source(catalog, model, entity, moment, effective=effective)
+        self._source = Source(reader.catalog, model, entity, reader.moment, effective=effective)
         rule = model.visibility[view.visibility or entity.visibility]
-        self._scope = RowScope(catalog, model.person, viewer, [rule], wide=False)
+        self._scope = RowScope(reader.catalog, model.person, reader.viewer, [rule], wide=False)
         self._columns: list[tuple[ResultColumn, Expression]] = []
 
     def compiled(self, labels: Mapping[str, str], rules: OutlierRules | None) -> Compiled:
@@ -194,7 +193,7 @@ class _Records:
         if not rules.limit:
             raise BadFieldError("outliers.over_limit", "The model states no limit for these records.")
         fixed = re.fullmatch(r"[0-9.]+", rules.limit)
-        limit = sa.literal_column(rules.limit) if fixed else self._source.column(rules.limit)
+        limit = raw(rules.limit) if fixed else self._source.column(rules.limit)
         value = self._source.column(rules.value)
         select = self._all().where(value > limit).order_by(*self._ordering()).limit(self._query_limit + 1)
         return select, f"Shown: records whose {_words(rules.value)} is over the limit."
@@ -202,10 +201,10 @@ class _Records:
     def _duplicates(self, rules: OutlierRules) -> tuple[sa.Select[Any], str]:
         if not rules.duplicates:
             raise BadFieldError("outliers.duplicates", "The model does not say what makes these records the same.")
-        same = [self._source.base.c[name] for name in rules.duplicates]
+        same: list[Expression] = [self._source.base.c[name] for name in rules.duplicates]
         count = sa.func.count().over(partition_by=same)
         times = ResultColumn("times", "Times", "integer", measure=True)
-        select = self._judged(times, count, lambda column: column > sa.literal_column("1"), same)
+        select = self._judged(times, count, lambda column: column > raw("1"), same)
         return select, f"Shown: records that agree in {', '.join(map(_words, rules.duplicates))}."
 
     def _deviating(self, rules: OutlierRules, deviations: float) -> tuple[sa.Select[Any], str]:
@@ -214,8 +213,8 @@ class _Records:
         value = sa.cast(self._source.column(rules.value), sa.Double)
         groups = [self._source.dimension(name) for name in rules.within]
         mean = sa.func.avg(value).over(partition_by=groups or None)
-        spread = sa.cast(sa.func.stddev_samp(value).over(partition_by=groups or None), sa.Double)
-        spread = sa.func.nullif(spread, sa.literal_column("0"), type_=sa.Double())
+        spread: Expression = sa.cast(sa.func.stddev_samp(value).over(partition_by=groups or None), sa.Double)
+        spread = sa.func.nullif(spread, raw("0"), type_=sa.Double())
         distance = ResultColumn("deviations", "Standard deviations from the mean", "double", measure=True, decimals=1)
         limit = sa.literal(deviations, sa.Double)
         select = self._judged(distance, (value - mean) / spread, lambda column: sa.func.abs(column) > limit, [])

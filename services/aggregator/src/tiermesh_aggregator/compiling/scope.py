@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from tiermesh_pack.semantic import PersonModel, Visibility
 
 from tiermesh_aggregator.compiling.catalog import Catalog
-from tiermesh_aggregator.compiling.source import Expression, Source
+from tiermesh_aggregator.compiling.source import Expression, Source, raw
 from tiermesh_aggregator.query import Population, Viewer
 
 People = sa.Select[Any] | sa.CompoundSelect[Any]
@@ -110,7 +110,7 @@ class RowScope:
     def _reports(self, *, direct: bool) -> sa.Select[Any]:
         lines = self._person.lines
         chosen = sa.select(self._lines.c[lines.report]).where(self._lines.c[lines.manager] == self._viewer.person)
-        return chosen.where(self._lines.c[lines.depth] == sa.literal_column("1")) if direct else chosen
+        return chosen.where(self._lines.c[lines.depth] == raw("1")) if direct else chosen
 
     def _own_department(self) -> sa.Select[Any]:
         mine = self._people.alias("me")

@@ -14,6 +14,13 @@ from tiermesh_aggregator.compiling.catalog import Catalog
 from tiermesh_aggregator.query import ColumnKind, Moment
 
 Expression = sa.ColumnElement[Any]
+
+
+def raw(sql: str) -> Expression:
+    """SQL that the compiler itself writes: numbers and names, never a value of a question."""
+    return sa.literal_column(sql)
+
+
 valid_until = "valid_until"
 """Name of the computed column that ends a row of an effective time."""
 
@@ -101,7 +108,7 @@ class Source:
         years = re.fullmatch(r"years_since\((.+)\)", expression)
         if years:
             day = sa.literal(self._moment.today, sa.Date)
-            return sa.cast(day - self.column(years[1]), sa.Double) / sa.literal_column("365.25")
+            return sa.cast(day - self.column(years[1]), sa.Double) / raw("365.25")
         parts = re.split(r" ([-*]) ", expression)
         if len(parts) == 1:
             return self.column(expression)

@@ -70,7 +70,7 @@ def side_label(side: Side, labels: Mapping[str, str]) -> str:
     if side.label:
         return side.label
     words = [_names(side.people, labels), _names(side.departments, labels)]
-    if side.population in population_words:
+    if side.population is not None and side.population in population_words:
         words.append(population_words[side.population])
     if side.period is not None:
         words.append(str(side.period))

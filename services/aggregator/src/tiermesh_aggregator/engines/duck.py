@@ -28,7 +28,7 @@ class DuckEngine:
 
     def __init__(self, path: Path, *, memory: str, threads: int = 2, concurrency: int = 8) -> None:
         """Opens the file and locks the configuration: no files, no network, no extensions from there on."""
-        config = {
+        config: dict[str, str | bool | int | float | list[str]] = {
             "enable_external_access": "false",
             "autoload_known_extensions": "false",
             "autoinstall_known_extensions": "false",

@@ -7,17 +7,18 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+from asyncpg import exceptions
 
 from tiermesh_aggregator.engines.engine import ConflictError, Fetched, Rows
 from tiermesh_aggregator.engines.statement import Statement
 from tiermesh_aggregator.failures import DatabaseDownError, StatementTimeoutError
 
 lost = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
+    exceptions.PostgresConnectionError,
+    exceptions.InterfaceError,
+    exceptions.TooManyConnectionsError,
+    exceptions.CannotConnectNowError,
+    exceptions.AdminShutdownError,
     OSError,
 )
 
@@ -39,10 +40,10 @@ class PostgresEngine:
             "idle_in_transaction_session_timeout": "30000",
         }
         try:
-            pool = await asyncpg.create_pool(
+            pool = await asyncpg.create_pool(  # type: ignore[no-untyped-call] # published untyped
                 url, min_size=1, max_size=connections, server_settings=settings, timeout=10
             )
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError) as error:
+        except (exceptions.PostgresError, exceptions.InterfaceError, OSError, TimeoutError, ValueError) as error:
             raise DatabaseDownError(f"PostgreSQL cannot be reached: {error}") from error
         return cls(pool)
 
@@ -54,7 +55,7 @@ class PostgresEngine:
                 begun = time.perf_counter()
                 async with connection.transaction(readonly=True):
                     rows = await connection.fetch(statement.sql, *statement.parameters)
-        except (TimeoutError, asyncpg.QueryCanceledError) as error:
+        except (TimeoutError, exceptions.QueryCanceledError) as error:
             raise StatementTimeoutError("The statement took too long and was cancelled.") from error
         except lost as error:
             raise DatabaseDownError("The database cannot be reached.") from error
@@ -70,9 +71,13 @@ class PostgresEngine:
                 connection.transaction(isolation="serializable"),
             ):
                 yield _PostgresTransaction(connection)
-        except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError) as error:
+        except (
+            exceptions.SerializationError,
+            exceptions.DeadlockDetectedError,
+            exceptions.UniqueViolationError,
+        ) as error:
             raise ConflictError(str(error)) from error
-        except (TimeoutError, asyncpg.QueryCanceledError) as error:
+        except (TimeoutError, exceptions.QueryCanceledError) as error:
             raise StatementTimeoutError("The statement took too long and was cancelled.") from error
         except lost as error:
             raise DatabaseDownError("The database cannot be reached.") from error

@@ -119,7 +119,9 @@ def _described(domain: Domain) -> str:
 
 def _values(domain: Domain) -> str:
     known = [
-        f"{name}: {', '.join(one.values)}" for name, one in domain.dimensions.items() if one.values and len(one.values) < 20
+        f"{name}: {', '.join(one.values)}"
+        for name, one in domain.dimensions.items()
+        if one.values and len(one.values) < 20
     ]
     return "Values: " + "; ".join(known) + "."
 
@@ -132,7 +134,8 @@ def query(domain: str, arguments: Arguments) -> Query:
         measures=tuple(arguments.get("measures", ())),
         group_by=tuple(arguments.get("group_by", ())),
         filters=tuple(
-            Filter(one["field"], one.get("operator", "in"), tuple(one["values"])) for one in arguments.get("filters", ())
+            Filter(one["field"], one.get("operator", "in"), tuple(one["values"]))
+            for one in arguments.get("filters", ())
         ),
         period=Period() if arguments.get("all_time") else period(arguments),
         order_by=tuple(

@@ -96,8 +96,8 @@ class Toolbox:
         words = {"type": "string", "minLength": 1, "maxLength": 1000}
         yield Tool(
             name="handbook_search",
-            description="Full-text search of the company's handbook: rules of leave, attendance, expenses, pay, reviews, "
-            "benefits, conduct. Answers the best passages with their sources.",
+            description="Full-text search of the company's handbook: rules of leave, attendance, expenses, pay, "
+            "reviews, benefits, conduct. Answers the best passages with their sources.",
             schema=_object({"query": words, "limit": {"type": "integer", "minimum": 1, "maximum": 10}}, ["query"]),
             kind=Kind.SEARCH,
             run=self._search,
@@ -148,18 +148,19 @@ def checked(tool: Tool, text: str) -> Arguments:
 
 
 def _worded(error: jsonschema.ValidationError) -> BadFieldError:
+    instance: Any = error.instance
     path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in error.absolute_path).lstrip(".")
     rule: Any = error.validator_value
-    found = str(error.instance)[:60]
+    found = str(instance)[:60]
     if error.validator == "enum":
         known = [str(one) for one in rule]
         return BadFieldError(path, f'"{found}" is not known here.', nearest(found, known) or known[:10])
     if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
         known = list(error.schema.get("properties", {}))
-        unknown = next((name for name in error.instance if name not in known), "")
+        unknown = next((name for name in instance if name not in known), "")
         place = f"{path}.{unknown[:60]}".lstrip(".")
         return BadFieldError(place, "There is no such argument.", nearest(unknown, known) or known)
     if error.validator == "required":
-        missing = [name for name in rule if name not in error.instance]
+        missing = [name for name in rule if name not in instance]
         return BadFieldError(path or missing[0], f"Missing: {', '.join(missing)}.", missing)
     return BadFieldError(path or "arguments", f"The value does not fit: {error.validator} {str(rule)[:80]}.")
