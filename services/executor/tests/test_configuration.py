@@ -1,0 +1,149 @@
+"""Tables and settings: what ships is valid, and every problem is told at once with its file and place."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tiermesh_executor.configuration import ConfigurationError
+from tiermesh_executor.prices import load_prices
+from tiermesh_executor.prompts import SYSTEM_TEXTS
+from tiermesh_executor.settings import ExecutorSettings
+from tiermesh_executor.tags import TagTable, load_tags
+
+CONFIG = Path(__file__).parents[1] / "config"
+Write = Callable[[str, str], Path]
+ROW = """
+  {tag}:
+    candidates: [{{provider: anthropic, model: m}}]
+    max_tokens: 100
+    deadline_ms: 1000
+    first_token_ms: 500
+    stall_ms: 500
+    prompt_version: {prompt}
+    judge_rubric: r
+    caught_by: somebody
+"""
+PROMPTS = {
+    "answer-simple": "answer-1",
+    "answer-complex": "answer-1",
+    "plan-aggregate": "plan-1",
+    "narrate": "narrate-1",
+}
+
+
+def load(path: Path, tier: int = 1) -> TagTable:
+    return load_tags(path, tier=tier, providers=frozenset({"anthropic"}), prompts=frozenset(SYSTEM_TEXTS))
+
+
+@pytest.mark.parametrize("tier", [1, 2, 3])
+def test_the_shipped_tables_serve_every_tier_and_every_model_has_a_price(tier: int) -> None:
+    tags, prices = load(CONFIG / "tags.yaml", tier), load_prices(CONFIG / "prices.yaml")
+    assert set(tags.tags) == {
+        "classify", "answer-simple", "answer-complex", "plan-aggregate", "narrate", "rewrite", "suggest", "judge",
+        "summarize",
+    }  # fmt: skip
+    models = {candidate.model for row in tags.tags.values() for candidate in row.candidates}
+    assert all(prices.knows(model) for model in models)
+    assert models == set(tags.models)
+
+
+def test_every_problem_of_a_tag_table_is_told_with_its_place(write_settings: Write) -> None:
+    text = (CONFIG / "tags.yaml").read_text()
+    text = text.replace("max_tokens: 512", "max_tokens: many", 1).replace("effort: medium", "effort: heroic", 1)
+    text = text.replace("    caught_by: the last turns", "    caught_bye: the last turns")
+    path = write_settings("tags.yaml", text)
+    with pytest.raises(ConfigurationError) as caught:
+        load(path)
+    problems = "\n".join(caught.value.problems)
+    assert all(problem.startswith(str(path)) for problem in caught.value.problems)
+    assert "tags.narrate.max_tokens" in problems
+    assert "tags.answer-complex.candidates[0].effort" in problems
+    assert "tags.summarize.caught_by: Field required" in problems
+    assert "tags.summarize.caught_bye: Extra inputs" in problems
+
+
+def test_rows_that_are_missing_or_cannot_work_here_are_told(write_settings: Write) -> None:
+    rows = "".join(ROW.format(tag=tag, prompt=prompt) for tag, prompt in PROMPTS.items() if tag != "narrate")
+    rows = rows.replace("provider: anthropic", "provider: nobody", 1).replace("plan-1", "plan-9")
+    rows = rows.replace("model: m}", "model: m, tiers: [3]}", 2).replace("stall_ms: 500", "stall_ms: 400")
+    with pytest.raises(ConfigurationError) as caught:
+        load(write_settings("tags.yaml", "tags:" + rows))
+    problems = "\n".join(caught.value.problems)
+    assert "tags.narrate: the row is missing" in problems
+    assert "tags.answer-simple.candidates[0].provider: 'nobody' is none of anthropic" in problems
+    assert "tags.answer-complex.candidates: none is for tier 1" in problems
+    assert "tags.plan-aggregate.prompt_version: 'plan-9' is none of" in problems
+
+
+def test_limits_that_contradict_each_other_are_told(write_settings: Write) -> None:
+    rows = "".join(ROW.format(tag=tag, prompt=prompt) for tag, prompt in PROMPTS.items())
+    with pytest.raises(ConfigurationError, match="first_token_ms is longer than deadline_ms"):
+        load(write_settings("tags.yaml", "tags:" + rows.replace("first_token_ms: 500", "first_token_ms: 5000")))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("models: {m: {input: -1, output: 1, date: 2026-11-22}}", "models.m.input"),
+        ("models: {m: {input: 1, output: 1}}", "models.m.date"),
+        ("models: {}", "models"),
+        ("a: [", "is not valid YAML"),
+        ("", "the file"),
+    ],
+)
+def test_a_broken_price_file_is_told_with_its_place(write_settings: Write, text: str, problem: str) -> None:
+    path = write_settings("prices.yaml", text)
+    with pytest.raises(ConfigurationError) as caught:
+        load_prices(path)
+    assert caught.value.problems[0].startswith(f"{path}: {problem}")
+
+
+def test_a_missing_file_is_told() -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_prices(Path("/nowhere/prices.yaml"))
+
+
+def test_the_key_comes_from_a_file_and_a_local_server_needs_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    file = tmp_path / "key"
+    file.write_text("secret\n")
+    settings = ExecutorSettings(port=0, api_key_file=file)
+    assert settings.api_key() == "secret"
+    assert "secret" not in settings.model_dump_json()
+    assert ExecutorSettings(port=0, base_url="http://127.0.0.1:1").api_key() == "local"
+    with pytest.raises(ValueError, match="no key for the provider"):
+        ExecutorSettings(port=0)
+
+
+def test_the_aggregators_tools_are_the_default_and_a_list_replaces_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIERMESH_EXECUTOR_BASE_URL", "http://127.0.0.1:1")
+    assert ExecutorSettings(port=0).all_tool_addresses == ("127.0.0.1:50053",)
+    monkeypatch.setenv("TIERMESH_EXECUTOR_TOOL_ADDRESSES", "a:1, b:2")
+    assert ExecutorSettings(port=0).all_tool_addresses == ("a:1", "b:2")
+
+
+def test_a_start_with_broken_tables_says_so_and_ends(tmp_path: Path) -> None:
+    (tmp_path / "tags.yaml").write_text("tags: {}")
+    (tmp_path / "prices.yaml").write_text("models: {}")
+    environment = {
+        "TIERMESH_EXECUTOR_PORT": "0",
+        "TIERMESH_EXECUTOR_BASE_URL": "http://127.0.0.1:1",
+        "TIERMESH_EXECUTOR_TAGS": str(tmp_path / "tags.yaml"),
+        "TIERMESH_EXECUTOR_PRICES": str(tmp_path / "prices.yaml"),
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "tiermesh_executor"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "tags.yaml: tags" in ended.stderr
+    assert "prices.yaml: models" in ended.stderr
+    assert "Traceback" not in ended.stderr
