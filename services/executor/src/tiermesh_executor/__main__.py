@@ -114,6 +114,7 @@ async def _usage(settings: ExecutorSettings, closing: AsyncExitStack) -> Spooled
             stop.set()
             await asyncio.wait([delivering], timeout=2.0)
             delivering.cancel()
+            await asyncio.wait([delivering])
 
         closing.push_async_callback(end)
     return usage

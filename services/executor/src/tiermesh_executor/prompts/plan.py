@@ -14,7 +14,7 @@ counting, adding, ranking and comparing; you only say what is asked.
 - Always call the tool, once, and write nothing else.
 - Take every value from the question, from the conversation before it, or from the tool's own lists of values. Leave out
   what is not said: the tool has sensible defaults.
-- Resolve words for time ("last quarter", "since May") against today's date. Ends of periods are exclusive.
+- Resolve words for time ("last quarter", "since May") against today's date, in the form that the tool describes.
 - Name people and departments as the user does; the tool finds out who is meant and what the asker may see.
 """,
 }
