@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -23,7 +23,7 @@ class ExecutorSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="TIERMESH_EXECUTOR_", frozen=True)
 
     port: int = Field(50061, ge=0, le=65535, description="port to listen on; 0 lets the system choose")
-    tier: Literal[1, 2, 3] = Field(1, description="tier that this deployment serves: 1, 2 or 3")
+    tier: int = Field(1, ge=1, le=3, description="tier that this deployment serves: 1, 2 or 3")
     tags: Path = Field(_CONFIG / "tags.yaml", description="YAML file with the tag table")
     prices: Path = Field(_CONFIG / "prices.yaml", description="YAML file with the prices of models")
     base_url: str | None = Field(None, description="URL of a Messages API; unset is the provider's own")
