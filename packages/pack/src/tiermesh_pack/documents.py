@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import yaml
@@ -48,7 +48,14 @@ class Document:
         return self.lines.get(trail, 1)
 
 
-class _CoreLoader(yaml.SafeLoader):
+if TYPE_CHECKING:
+    _Parser = yaml.SafeLoader
+else:
+    # libyaml reads a pack ten times faster; PyYAML is not always built with it.
+    _Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _CoreLoader(_Parser):
     """YAML 1.2's core scalars: `yes`, `no`, `on`, dates and sexagesimals stay texts, as an author means them."""
 
 
