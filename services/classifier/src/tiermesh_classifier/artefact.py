@@ -1,4 +1,4 @@
-"""The trained artefact on disk: a folder of .npy arrays, a vocabulary, a manifest and the calibration that belongs to them.
+"""The trained artefact on disk: a folder of .npy arrays, a vocabulary, a manifest and the calibration of them.
 
 Saved by training, loaded memory-mapped by the service; what does not belong together is refused with the mend.
 """
@@ -20,7 +20,10 @@ from tiermesh_classifier.scores import AXES
 FORMAT = "tiermesh-classifier-1"
 # Text head that only the confidence reads: would the first tier be right?
 TIER1_HEAD = "tier1"
-HEADS = (*AXES, TIER1_HEAD)
+# Axes of which a conversation's next turn often keeps the topic's label, each with a head that says whether it does.
+KEPT_AXES = ("intent", "cardinality", "temporal", "aggregation")
+KEEP_HEADS = tuple(f"keep_{axis}" for axis in KEPT_AXES)
+HEADS = (*AXES, *KEEP_HEADS, TIER1_HEAD)
 _MEND = "run `make train`"
 
 
@@ -137,7 +140,7 @@ def _head(folder: Path, name: str, manifest: Mapping[str, Any], calibration: Map
     return LinearHead(
         axis=name,
         labels=tuple(manifest["labels"][name]),
-        weights=np.load(folder / f"{name}.weights.npy", mmap_mode="r"),
+        weights=np.asarray(np.load(folder / f"{name}.weights.npy", mmap_mode="r")),  # a plain view of the map
         bias=np.load(folder / f"{name}.bias.npy"),
         temperature=temperature,
         version=f"{name}-{digest}-t{temperature:.3f}",

@@ -31,8 +31,13 @@ def make_rules(words: PackWords, pack: Pack | None = None) -> RuleStage:
     return RuleStage(words.rules, axis_labels(words), examples)
 
 
+def make_slots(pack: Pack) -> SlotFiller:
+    """The slot filler of a pack's semantic model."""
+    return SlotFiller(pack.semantic, load_lexicon().not_names)
+
+
 def assemble(pack: Pack, folder: Path) -> Classifier:
-    """The classifier of a pack with the artefact in a folder. Raises `ArtefactError` when they do not belong together."""
+    """The classifier of a pack with the artefact in a folder; `ArtefactError` when they do not belong together."""
     return assemble_with(pack, load(folder))
 
 
@@ -40,4 +45,4 @@ def assemble_with(pack: Pack, artefact: Artefact) -> Classifier:
     """The classifier of a pack with an artefact that is loaded already."""
     words = words_of(pack)
     check_belongs(artefact, words.version, axis_labels(words), words.digest)
-    return Classifier(words, make_reader(words), make_rules(words, pack), artefact, SlotFiller(pack.semantic))
+    return Classifier(words, make_reader(words), make_rules(words, pack), artefact, make_slots(pack))

@@ -1,7 +1,7 @@
 """What ties an axis to the others or to the conversation, where the trained heads cannot know it.
 
-Structure only (an opening needs no context), honesty about unknown words, and the axis "surround", which follows from the
-others. Each function touches one axis.
+Structure only (an opening needs no context), honesty about unknown words, and the axis "surround", which follows from
+the others. Each function touches one axis.
 """
 
 from collections.abc import Mapping

@@ -9,9 +9,10 @@ from enum import Enum
 from typing import Protocol
 
 from tiermesh_classifier import axes as shape
-from tiermesh_classifier.artefact import TIER1_HEAD, Artefact
+from tiermesh_classifier.artefact import KEPT_AXES, TIER1_HEAD, Artefact
 from tiermesh_classifier.encoder import Vector
 from tiermesh_classifier.features import Features, features_of
+from tiermesh_classifier.heads import kept
 from tiermesh_classifier.history import History
 from tiermesh_classifier.reading.calendar import Calendar
 from tiermesh_classifier.reading.reader import Reader, Reading
@@ -116,11 +117,14 @@ class Classifier:
             return AxisScore(spread(head.labels, {settled: strength}), Stage.RULE, self._rules.version, evidence)
         raw = head.probabilities(vector)
         distribution = dict(zip(head.labels, raw.tolist(), strict=True))
+        if axis in KEPT_AXES and history.topic is not None:
+            keep = self.artefact.heads[f"keep_{axis}"].probabilities(vector)[0]
+            distribution = kept(distribution, getattr(history.topic, axis), float(keep))
         placed = shape.structural(axis, distribution, history)
         if placed is not None and not history.running:
             evidence.append(Evidence(EvidenceKind.HISTORY, _STRUCTURAL))
             return AxisScore({**placed, NO_SIGNAL: 0.0}, Stage.RULE, head.version, evidence)
-        picked = int(raw.argmax())
+        picked = head.labels.index(max(distribution, key=distribution.__getitem__))
         evidence += [
             Evidence(EvidenceKind.FEATURE, name, weight)
             for name, weight in head.reasons(vector, picked, self.artefact.encoder)

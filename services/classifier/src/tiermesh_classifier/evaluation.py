@@ -1,6 +1,6 @@
 """Measures a classifier on labelled turns: per axis, and per route where the decision package is there.
 
-Conversations are played in order with the histories that their gold labels make, so that one error does not count twice.
+Conversations are played in order with the histories of their gold labels, so that one error does not count twice.
 """
 
 import time
@@ -93,12 +93,24 @@ def _scored(
 
 def policy_scores(scores: mine.Scores, vocabulary: Vocabulary) -> Scores:
     """The scores as the decision takes them."""
-    axes = {
-        name: Axis(score.label, score.probability, dict(score.distribution))
-        for name, score in scores.axes.items()
-        if name in mine.AXES
-    }
-    return Scores(**axes, confidence=scores.confidence.value, vocabulary=vocabulary)
+
+    def axis(name: str) -> Axis:
+        score = scores.axes[name]
+        return Axis(score.label, score.probability, dict(score.distribution))
+
+    return Scores(
+        intent=axis("intent"),
+        cardinality=axis("cardinality"),
+        temporal=axis("temporal"),
+        aggregation=axis("aggregation"),
+        position=axis("position"),
+        needs_context=axis("needs_context"),
+        ambiguous=axis("ambiguous"),
+        multi_step=axis("multi_step"),
+        stakes=axis("stakes"),
+        confidence=scores.confidence.value,
+        vocabulary=vocabulary,
+    )
 
 
 def policy_history(history: Past) -> History:
@@ -153,25 +165,32 @@ def _confidence(scored: Sequence[Scored]) -> Mapping[str, float]:
 
 
 def _errors(scored: Sequence[Scored]) -> Sequence[Mapping[str, Any]]:
-    found = []
-    for each in scored:
-        wrong = {
-            axis: [each.turn.labels[axis], each.scores.axes[axis].label, round(each.scores.axes[axis].probability, 3)]
-            for axis in mine.AXES
-            if each.scores.axes[axis].label != each.turn.labels[axis]
-        }
-        if wrong or each.route != each.turn.route:
-            found.append(
-                {
-                    "id": each.turn.id,
-                    "text": each.turn.text,
-                    "route": [each.turn.route, each.route],
-                    "confidence": round(each.scores.confidence.value, 3),
-                    "axes": wrong,
-                }
-            )
-    found.sort(key=lambda error: (error["route"][0] == error["route"][1], -sum(w[2] for w in error["axes"].values())))
-    return found[:ERRORS_SHOWN]
+    """Wrong routes first, then the surest wrong labels."""
+    found = [each for each in scored if each.route != each.turn.route or _wrong(each)]
+    found.sort(key=lambda each: (each.route == each.turn.route, -_surest(each)))
+    return [_error(each) for each in found[:ERRORS_SHOWN]]
+
+
+def _wrong(each: Scored) -> Sequence[str]:
+    return [axis for axis in mine.AXES if each.scores.axes[axis].label != each.turn.labels[axis]]
+
+
+def _surest(each: Scored) -> float:
+    return max((each.scores.axes[axis].probability for axis in _wrong(each)), default=0.0)
+
+
+def _error(each: Scored) -> Mapping[str, Any]:
+    axes = {
+        axis: [each.turn.labels[axis], each.scores.axes[axis].label, round(each.scores.axes[axis].probability, 3)]
+        for axis in _wrong(each)
+    }
+    return {
+        "id": each.turn.id,
+        "text": each.turn.text,
+        "route": [each.turn.route, each.route],
+        "confidence": round(each.scores.confidence.value, 3),
+        "axes": axes,
+    }
 
 
 def _at(times: np.ndarray, percentile: float) -> float:

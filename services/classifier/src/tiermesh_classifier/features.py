@@ -1,13 +1,13 @@
 """Turns a reading and the routing history into named, weighted features. Which of them a model knows is the model's.
 
-Three blocks, each scaled on its own: words and word pairs; character pieces (for misspellings and endings); signals, which
-are what the reader and the history say. All heads share them.
+Three blocks, each scaled on its own: words and word pairs; character pieces (for misspellings and endings); signals,
+which are what the reader and the history say. All heads share them.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from tiermesh_classifier.history import History
 from tiermesh_classifier.reading.reader import Reading
@@ -18,8 +18,31 @@ FEATURES_VERSION = "features-1"
 _SIGNS = frozenset("?!%:")
 # Cues whose coincidence means more than their sum.
 _PAIRED = frozenset(
-    "self reports team company person_word rank count sum average compare trend why draft advice what_if write policy "
-    "anaphora continuing correcting shifting closing problem".split()
+    [
+        "self",
+        "reports",
+        "team",
+        "company",
+        "person_word",
+        "rank",
+        "count",
+        "sum",
+        "average",
+        "compare",
+        "trend",
+        "why",
+        "draft",
+        "advice",
+        "what_if",
+        "write",
+        "policy",
+        "anaphora",
+        "continuing",
+        "correcting",
+        "shifting",
+        "closing",
+        "problem",
+    ]
 )
 
 
@@ -51,7 +74,7 @@ def _shape(word: str) -> str:
 
 def _pairs(words: Sequence[str]) -> Iterator[str]:
     framed = ["^", *words, "$"]
-    return (f"{left} {right}" for left, right in zip(framed, framed[1:], strict=False))
+    return (f"{left} {right}" for left, right in pairwise(framed))
 
 
 def _pieces(words: Sequence[str]) -> Iterator[str]:
@@ -114,6 +137,8 @@ def _shape_signals(reading: Reading) -> Iterator[str]:
             yield f"sign:{token.text}"
     if words:
         yield f"first:{_shape(words[0].text)}"
+    if any(_superlative(token.text) for token in words):
+        yield "superlative"
     names = _name_count(reading)
     yield f"names:{min(names, 2)}"
     if any(token.text.isdigit() for token in words):
@@ -122,6 +147,10 @@ def _shape_signals(reading: Reading) -> Iterator[str]:
     yield f"sentences:{min(sentences, 3)}"
     if reading.text.truncated:
         yield "truncated"
+
+
+def _superlative(word: str) -> bool:
+    return len(word) > 5 and word.endswith("est") and word not in _NO_SUPERLATIVE
 
 
 def _name_count(reading: Reading) -> int:
@@ -145,8 +174,43 @@ def _calendar_word(word: str) -> bool:
 
 
 _CALENDAR_NAMES = frozenset(
-    "january february march april may june july august september october november december jan feb mar apr jun jul aug "
-    "sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday christmas easter diwali i".split()
+    [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+        "jan",
+        "feb",
+        "mar",
+        "apr",
+        "jun",
+        "jul",
+        "aug",
+        "sep",
+        "sept",
+        "oct",
+        "nov",
+        "dec",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "christmas",
+        "easter",
+        "diwali",
+        "i",
+    ]
 )
 
 
@@ -185,4 +249,37 @@ def _history_signals(reading: Reading, history: History) -> Iterator[str]:
         yield f"{found}|topic-temp-{topic.temporal}"
 
 
-_TOPIC_CUES = frozenset("what_if why draft advice policy write self reports team company correcting closing".split())
+_NO_SUPERLATIVE = frozenset(
+    [
+        "request",
+        "interest",
+        "honest",
+        "protest",
+        "contest",
+        "suggest",
+        "invest",
+        "forest",
+        "harvest",
+        "digest",
+        "manifest",
+        "modest",
+        "latest",
+        "arrest",
+    ]
+)
+_TOPIC_CUES = frozenset(
+    [
+        "what_if",
+        "why",
+        "draft",
+        "advice",
+        "policy",
+        "write",
+        "self",
+        "reports",
+        "team",
+        "company",
+        "correcting",
+        "closing",
+    ]
+)

@@ -33,9 +33,8 @@ class LinearHead:
         return softmax(self.logits(vector) / self.temperature)
 
     def reasons(self, vector: Vector, label: int, encoder: Encoder, most: int = 3) -> Sequence[tuple[str, float]]:
-        """The features that spoke loudest for a label against the mean of the others."""
-        rows = self.weights[vector.positions]
-        share = vector.values * (rows[:, label] - rows.mean(axis=1))
+        """The features that spoke loudest for or against a label; weights of one feature sum to nearly zero."""
+        share = vector.values * self.weights[vector.positions, label]
         order = np.argsort(-np.abs(share))[:most]
         return [(encoder.names[vector.positions[at]], float(share[at])) for at in order]
 
@@ -69,6 +68,21 @@ def confidence_inputs(names: Sequence[str], axes: Mapping[str, Mapping[str, floa
 def _of(name: str, axes: Mapping[str, Mapping[str, float]]) -> float:
     axis, _, label = name.partition("=")
     return axes[axis].get(label, 0.0)
+
+
+def kept(distribution: Mapping[str, float], label: str, chance: float) -> dict[str, float]:
+    """Half the distribution, half one in which the topic's label has the given chance and the others share the rest.
+
+    The first half knows what the words say, the second that a turn may only make sense with its topic; measured, their
+    mean beats either.
+    """
+    if label not in distribution:
+        return dict(distribution)
+    others = 1.0 - distribution[label]
+    scale = (1.0 - chance) / others if others > 1e-9 else 0.0
+    mixed = {name: share * (1.0 + scale) / 2 for name, share in distribution.items()}
+    mixed[label] = 1.0 - sum(share for name, share in mixed.items() if name != label)
+    return mixed
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,7 +15,32 @@ from tiermesh_classifier.scores import AXES, NO_SIGNAL, AxisScore, Evidence, Evi
 DECISIVE = 0.95
 # What is left to doubt when a question equals a known one word by word.
 KNOWN_STRENGTH = 0.98
-_POLITE = frozenset("please pls kindly hi hello hey could you can would tell me show the a an of ? ! . , :".split())
+_POLITE = frozenset(
+    [
+        "please",
+        "pls",
+        "kindly",
+        "hi",
+        "hello",
+        "hey",
+        "could",
+        "you",
+        "can",
+        "would",
+        "tell",
+        "me",
+        "show",
+        "the",
+        "a",
+        "an",
+        "of",
+        "?",
+        "!",
+        ".",
+        ",",
+        ":",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)

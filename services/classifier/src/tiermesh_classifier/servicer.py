@@ -1,6 +1,6 @@
 """Translates calls to the classifier and back; scores nothing itself.
 
-A usual question takes about a millisecond and is scored where it arrives: handing it to a thread costs as much again. Long
+A usual question takes a millisecond or two and is scored where it arrives: a thread would not make it cheaper. Long
 texts and batches go to one thread, so that the event loop keeps answering.
 """
 
@@ -38,7 +38,7 @@ class ClassifierServicer(ClassifierServiceServicer):
         self._inline = inline_characters
         self._fiscal = fiscal_start_month
 
-    async def Classify(  # noqa: N802 - named by the contract
+    async def Classify(
         self, request: pb.ClassifyRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ClassifyResponse:
         """Scores one turn."""
@@ -52,7 +52,7 @@ class ClassifierServicer(ClassifierServiceServicer):
             scores = await self._in_thread(question, depth)
         return pb.ClassifyResponse(scores=scores_to_wire(scores), elapsed=_since(started))
 
-    async def ClassifyBatch(  # noqa: N802 - named by the contract
+    async def ClassifyBatch(
         self, request: pb.ClassifyBatchRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ClassifyBatchResponse:
         """Scores turns in order."""
@@ -65,7 +65,7 @@ class ClassifierServicer(ClassifierServiceServicer):
             found.append(scores_to_wire(await self._in_thread(question, depth)))
         return pb.ClassifyBatchResponse(scores=found, elapsed=_since(started))
 
-    async def DescribeVocabulary(  # noqa: N802 - named by the contract
+    async def DescribeVocabulary(
         self, request: pb.DescribeVocabularyRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.DescribeVocabularyResponse:
         """Says which labels each axis has, and which versions are loaded."""

@@ -1,10 +1,11 @@
-"""The pack as the classifier needs it: labels per axis, intents' facts, rules, terms of the semantic model, exact examples."""
+"""The pack as the classifier needs it: labels per axis, kinds of intents, rules, terms of the semantic model."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tiermesh_pack import Pack, Rule
+from tiermesh_pack.semantic import Dimension, Domain
 
 from tiermesh_classifier.reading.reader import Term
 from tiermesh_classifier.reading.text import read_text
@@ -50,28 +51,34 @@ def words_of(pack: Pack) -> PackWords:
 
 
 def _phrases(pack: Pack) -> Iterator[Phrase]:
+    shared = pack.semantic.person.dimensions if pack.semantic.person is not None else {}
+    for dimension in shared.values():
+        yield from _of_dimension("", dimension)
     for name, domain in pack.semantic.domains.items():
-        for words in domain.synonyms:
-            yield _key(words), Term("domain", name, name)
-        for measure in domain.measures.values():
-            for words in (measure.label, *measure.synonyms):
-                yield _key(words), Term("measure", name, measure.name)
-        for view in domain.lists.values():
-            for words in view.synonyms:
-                yield _key(words), Term("list", name, view.name)
-        for dimension in domain.dimensions.values():
-            shared = pack.semantic.person is not None and dimension.name in pack.semantic.person.dimensions
-            owner = "" if shared else name
-            if shared and name != next(iter(pack.semantic.domains)):
-                continue  # said once, for all domains
-            for words in (dimension.label, *dimension.synonyms):
-                yield _key(words), Term("dimension", owner, dimension.name)
-            for value, synonyms in dimension.values.items():
-                for words in (value.replace("_", " "), *synonyms):
-                    yield _key(words), Term("filter", owner, dimension.name, value)
+        yield from _of_domain(name, domain, shared)
     for population, synonyms in pack.vocabulary.populations.items():
-        for words in synonyms:
-            yield _key(words), Term("population", "", population)
+        yield from _all(synonyms, Term("population", "", population))
+
+
+def _of_domain(name: str, domain: Domain, shared: Mapping[str, Dimension]) -> Iterator[Phrase]:
+    yield from _all(domain.synonyms, Term("domain", name, name))
+    for measure in domain.measures.values():
+        yield from _all((measure.label, *measure.synonyms), Term("measure", name, measure.name))
+    for view in domain.lists.values():
+        yield from _all(view.synonyms, Term("list", name, view.name))
+    for dimension in domain.dimensions.values():
+        if dimension.name not in shared:
+            yield from _of_dimension(name, dimension)
+
+
+def _of_dimension(owner: str, dimension: Dimension) -> Iterator[Phrase]:
+    yield from _all((dimension.label, *dimension.synonyms), Term("dimension", owner, dimension.name))
+    for value, synonyms in dimension.values.items():
+        yield from _all((value.replace("_", " "), *synonyms), Term("filter", owner, dimension.name, value))
+
+
+def _all(wordings: Iterable[str], term: Term) -> Iterator[Phrase]:
+    return ((_key(words), term) for words in wordings)
 
 
 def _key(words: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ class Lexicon:
     version: str
     cues: Mapping[str, tuple[tuple[str, ...], ...]]
     spellings: Mapping[str, str]
+    not_names: frozenset[str]
 
 
 def load_lexicon(language: str = "en") -> Lexicon:
@@ -23,7 +24,12 @@ def load_lexicon(language: str = "en") -> Lexicon:
         name: tuple(phrase for line in lines for phrase in expand(str(line)))
         for name, lines in document["cues"].items()
     }
-    return Lexicon(f"{language}-{document['version']}", cues, dict(document["spellings"]))
+    return Lexicon(
+        version=f"{language}-{document['version']}",
+        cues=cues,
+        spellings=dict(document["spellings"]),
+        not_names=frozenset(document["not_names"].split()),
+    )
 
 
 def expand(line: str) -> Sequence[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Reads a question once: tokens with their spelling mended, cues, domain words and periods, for features and slots alike."""
+"""Reads a question once, for features and slots alike: tokens with spelling mended, cues, domain words, periods."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -82,8 +82,37 @@ class Reader:
 
 
 _CALENDAR_WORDS = frozenset(
-    "yesterday today tomorrow month months quarter quarters years weeks january february march april june july august "
-    "september october november december monday tuesday wednesday thursday friday saturday sunday previous since".split()
+    [
+        "yesterday",
+        "today",
+        "tomorrow",
+        "month",
+        "months",
+        "quarter",
+        "quarters",
+        "years",
+        "weeks",
+        "january",
+        "february",
+        "march",
+        "april",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "previous",
+        "since",
+    ]
 )
 
 

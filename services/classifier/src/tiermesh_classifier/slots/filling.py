@@ -1,5 +1,6 @@
 """Puts the slots together: what the words say, what the pack means by default, what the conversation established."""
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 
 from tiermesh_pack.semantic import Domain, SemanticModel
@@ -31,13 +32,14 @@ class Sense:
 class SlotFiller:
     """Fills slots by one pack's semantic model."""
 
-    def __init__(self, semantic: SemanticModel) -> None:
+    def __init__(self, semantic: SemanticModel, not_names: Set[str]) -> None:
         self._semantic = semantic
+        self._not_names = not_names
 
     def fill(self, reading: Reading, sense: Sense, history: History) -> Slots:
         """The slots of a turn. Without a domain nothing can be aggregated, and names and dates are all there is."""
         domain = self._domain(sense.intent)
-        slots = _common(reading, sense)
+        slots = _common(reading, sense, self._not_names)
         if domain is not None:
             slots = self._of_domain(slots, reading, sense, domain)
         if sense.continues:
@@ -110,9 +112,10 @@ def _one(slot: Slot | None) -> Slot | None:
     return _taken((slot,))[0] if slot is not None else None
 
 
-def _common(reading: Reading, sense: Sense) -> Slots:
-    people, departments = [], []
-    for name in find_names(reading):
+def _common(reading: Reading, sense: Sense, not_names: Set[str]) -> Slots:
+    people: list[Slot] = []
+    departments: list[Slot] = []
+    for name in find_names(reading, not_names):
         start, end = reading.span(name.first, name.last)
         slot = Slot(name.words[:200], name.confidence, start=start, end=end)
         (people if name.kind == "person" else departments).append(slot)

@@ -1,23 +1,30 @@
 """Finds the names of people and departments in a question. Whether they exist is for the aggregator to say."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from tiermesh_classifier.reading.reader import Reading
 
-_TITLE = frozenset("mr mrs ms miss mister herr frau dr madame señor".split())
-_UNIT = frozenset("department dept team division group unit function crew squad floor people folks staff".split())
-_PLACE_BEFORE = frozenset("in within across from of for at".split())
-# Capitalised words that are names of nothing a question is about.
-_NO_NAME = frozenset(
-    "i january february march april may june july august september october november december jan feb mar apr jun jul aug "
-    "sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday mon tue wed thu fri sat sun christmas "
-    "easter diwali ramadan eid xmas hr it ceo cfo coo cto pto wfh ot okr okrs kpi fy q1 q2 q3 q4 h1 h2 ytd who what which "
-    "when where why how is are was were did do does has have had can could should would will my our your his her their the "
-    "a an and or but not no yes please thanks thank hi hello hey show list give compare total average english german ok "
-    "visa id iban p60 exp eur usd gbp so if then now mr mrs ms dr board annual sick leave salary expense expenses".split()
+_TITLE = frozenset(["mr", "mrs", "ms", "miss", "mister", "herr", "frau", "dr", "madame", "señor"])
+_UNIT = frozenset(
+    [
+        "department",
+        "dept",
+        "team",
+        "division",
+        "group",
+        "unit",
+        "function",
+        "crew",
+        "squad",
+        "floor",
+        "people",
+        "folks",
+        "staff",
+    ]
 )
+_PLACE_BEFORE = frozenset(["in", "within", "across", "from", "of", "for", "at"])
 _PART = re.compile(r"^[^\W\d_][^\W\d_'’-]*$")
 
 
@@ -32,8 +39,11 @@ class Name:
     confidence: float
 
 
-def find_names(reading: Reading) -> Iterator[Name]:
-    """Names in order, none overlapping: titled people, "X's …", capitalised runs, "the X department"."""
+def find_names(reading: Reading, not_names: Set[str]) -> Iterator[Name]:
+    """Names in order, none overlapping: titled people, "X's …", capitalised runs, "the X department".
+
+    `not_names` are words that are capitalised for other reasons.
+    """
     taken = {at for period in reading.periods for at in reading.token_range(period.start_at, period.end_at)}
     taken |= {
         at
@@ -43,7 +53,7 @@ def find_names(reading: Reading) -> Iterator[Name]:
     }
     at, count = 0, len(reading.tokens)
     while at < count:
-        run = _run(reading, at, taken)
+        run = _run(reading, at, taken, not_names)
         if run == at:
             at += 1
             continue
@@ -53,12 +63,12 @@ def find_names(reading: Reading) -> Iterator[Name]:
         at = run
 
 
-def _run(reading: Reading, first: int, taken: set[int]) -> int:
+def _run(reading: Reading, first: int, taken: Set[int], not_names: Set[str]) -> int:
     """End of the run of name words that starts here; `first` itself when none does."""
     if reading.text.raw.isupper():
         return first
     at = first
-    while at < len(reading.tokens) and at not in taken and _name_like(reading, at):
+    while at < len(reading.tokens) and at not in taken and _name_like(reading, at, not_names):
         if at > first and not _adjacent(reading, at):
             break
         at += 1
@@ -67,16 +77,18 @@ def _run(reading: Reading, first: int, taken: set[int]) -> int:
     return at
 
 
-def _name_like(reading: Reading, at: int) -> bool:
+def _name_like(reading: Reading, at: int, not_names: Set[str]) -> bool:
     word = _word(reading, at)
     bare = re.sub(r"['’]s$", "", word)
-    if len(bare) < 2 or not bare[0].isupper() or not _PART.match(bare) or bare.lower() in _NO_NAME:
+    if len(bare) < 2 or not bare[0].isupper() or not _PART.match(bare) or bare.lower() in not_names:
         return False
     sentence_start = at == 0 or not _adjacent(reading, at)
     if not sentence_start:
         return True
     # A first word is capitalised anyway: only a possessive or a following surname makes it a name.
-    return bare != word or (at + 1 < len(reading.tokens) and _adjacent(reading, at + 1) and _name_like(reading, at + 1))
+    return bare != word or (
+        at + 1 < len(reading.tokens) and _adjacent(reading, at + 1) and _name_like(reading, at + 1, not_names)
+    )
 
 
 def _named(reading: Reading, first: int, last: int) -> Name | None:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 from tiermesh_pack.semantic import Domain
 
-from tiermesh_classifier.reading.periods import number_of
+from tiermesh_classifier.reading.period_readings import number_of
 from tiermesh_classifier.reading.phrases import Found
 from tiermesh_classifier.reading.reader import Reading, Term
 from tiermesh_classifier.scores import Slot
 
-_GROUPING = frozenset("by per each every across which what".split())
+_GROUPING = frozenset(["by", "per", "each", "every", "across", "which", "what"])
 _GRAINS = {
     "day": "day",
     "daily": "day",
@@ -25,7 +25,7 @@ _GRAINS = {
     "annually": "year",
 }
 _ASCENDING = re.compile(
-    r"\b(least|fewest|lowest|smallest|shortest|bottom|worst|weakest|slowest|cheapest|youngest|earliest|furthest behind)\b"
+    r"\b(least|fewest|lowest|smallest|shortest|bottom|worst|weakest|slowest|cheapest|youngest|earliest)\b"
 )
 _DESCENDING = re.compile(
     r"\b(most|highest|largest|biggest|longest|top|best|greatest|fastest|costliest|oldest|strongest|dearest)\b"

@@ -30,7 +30,7 @@ def matrix_of(vectors: Sequence[Vector], width: int) -> sp.csr_matrix:
     starts = np.concatenate([[0], np.cumsum(lengths)])
     positions = np.concatenate([vector.positions for vector in vectors]) if vectors else np.zeros(0, dtype=np.int64)
     values = np.concatenate([vector.values for vector in vectors]) if vectors else np.zeros(0, dtype=np.float32)
-    return sp.csr_matrix((values.astype(np.float64), positions, starts), shape=(len(vectors), width))
+    return sp.csr_matrix((values.astype(np.float64), positions, starts), shape=(len(vectors), width))  # type: ignore[no-untyped-call]  # published without annotations
 
 
 def fit(matrix: sp.csr_matrix, targets: Sequence[str], labels: Sequence[str], weights: Matrix, *, c: float) -> Fitted:
@@ -43,7 +43,7 @@ def fit(matrix: sp.csr_matrix, targets: Sequence[str], labels: Sequence[str], we
     if len(present) == 1:
         bias[columns[0]] = 0.0
         return Fitted(tuple(labels), out, bias)
-    model = LogisticRegression(C=c, max_iter=300, tol=1e-3)
+    model = LogisticRegression(C=c, max_iter=300, tol=1e-3)  # type: ignore[no-untyped-call]  # published without annotations
     model.fit(matrix, [present.index(target) for target in targets], sample_weight=weights)
     if len(present) == 2:
         out[:, columns[0]], out[:, columns[1]] = -model.coef_[0] / 2, model.coef_[0] / 2
@@ -67,7 +67,7 @@ def temperature_of(scores: Matrix, truth: NDArray[np.int64], weights: Matrix | N
         chance = softmax(scores / np.exp(log_temperature))[np.arange(len(truth)), truth]
         return float(-(weight * np.log(np.clip(chance, 1e-9, 1))).sum() / weight.sum())
 
-    found = minimize_scalar(loss, bounds=(-2.0, 2.5), method="bounded", options={"xatol": 1e-3})
+    found = minimize_scalar(loss, bounds=(-2.0, 2.5), method="bounded", options={"xatol": 1e-3})  # type: ignore[no-untyped-call]  # published without annotations
     return float(np.exp(found.x))
 
 

@@ -1,13 +1,16 @@
-"""Writes questions the way people type them: lower case, dropped letters, no punctuation. Labels never change."""
+"""Writes questions the way people put them: mistyped, spoken, wrapped in courtesies. Labels never change."""
 
 import random
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tiermesh_classifier.training.turns import Turn
 
+# What a copy counts against its turn.
 WEIGHT = 0.4
+# Lists of the pack's pattern files with wordings before and after a question.
+WRAPPERS = (("polite_before", "polite_after"), ("spoken_before", "spoken_after"))
 _SHORTHAND = {
     "you": "u",
     "your": "ur",
@@ -51,6 +54,24 @@ def noisy(turns: Sequence[Turn], every: int = 3) -> list[Turn]:
         text = _mistype(turn.text, random.Random(seed))  # noqa: S311 - repeatable, no secret
         if text != turn.text:
             copies.append(replace(turn, id=f"{turn.id}~", text=text, weight=turn.weight * WEIGHT))
+    return copies
+
+
+def wrapped(turns: Sequence[Turn], lists: Mapping[str, Sequence[str]], every: int = 4) -> list[Turn]:
+    """A copy of every n-th question inside courtesies or fillers; short answers to a question of ours stay bare."""
+    copies = []
+    for turn in turns:
+        seed = zlib.crc32(b"wrapped" + turn.id.encode())
+        if seed % every or len(turn.text.split()) < 4 or turn.labels["intent"].startswith("chat."):
+            continue
+        chance = random.Random(seed)  # noqa: S311 - repeatable, no secret
+        before, after = chance.choice(WRAPPERS)
+        if before not in lists or after not in lists:
+            continue
+        side = chance.randrange(3)
+        text = f"{chance.choice(lists[before])} {turn.text}" if side != 1 else turn.text
+        text = f"{text} {chance.choice(lists[after])}" if side != 0 else text
+        copies.append(replace(turn, id=f"{turn.id}+", text=text, weight=turn.weight * WEIGHT))
     return copies
 
 

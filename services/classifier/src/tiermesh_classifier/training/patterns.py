@@ -1,7 +1,7 @@
 """Expands a pack's question patterns to labelled turns: `examples/patterns*.yaml`, beside its hand-written examples.
 
-A pattern is a text with choices, "(a|b)", and fillers, "{period}"; a filler may carry labels of its own, so that one wording
-yields a month, a decade, a person and a company, each labelled right. The same files always give the same turns.
+A pattern is a text with choices, "(a|b)", and fillers, "{period}"; a filler may carry labels of its own, so that one
+wording yields a month, a decade, a person and a company, each labelled right. The same files give the same turns.
 """
 
 import random
@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tiermesh_classifier.history import NO_HISTORY, History, PastTurn
+from tiermesh_classifier.history import NO_HISTORY, History
 from tiermesh_classifier.scores import AXES
 from tiermesh_classifier.training.turns import LabelledDataError, Turn, past_turn
 
@@ -195,7 +195,7 @@ class Expander:
         return _tidy(text), said | marked
 
     def _fits(self, turn: Turn, wanted: Sequence[str]) -> bool:
-        """Every word of `wanted` holds: a kind, "computed", "stored", "plain", "personal", a label, or an intent's family."""
+        """Whether every word of `wanted` holds of a turn: a kind, a family, an intent, a cardinality, "computed" …"""
         plain = turn.labels["ambiguous"] == turn.labels["multi_step"] == "no"
         for word in wanted:
             facts = {

@@ -1,4 +1,4 @@
-"""Makes the artefact of a pack: `python -m tiermesh_classifier.train`. Reads files, writes one folder, uses no network."""
+"""Makes the artefact of a pack. Reads files, writes one folder, uses no network."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +14,11 @@ from sklearn.linear_model import LogisticRegression
 from tiermesh_pack import Pack
 
 from tiermesh_classifier import axes as shape
-from tiermesh_classifier.artefact import HEADS, TIER1_HEAD, Trained, save
+from tiermesh_classifier.artefact import HEADS, KEEP_HEADS, KEPT_AXES, TIER1_HEAD, Trained, save
 from tiermesh_classifier.assembly import axis_labels, make_reader, make_rules
 from tiermesh_classifier.encoder import Encoder, fit_encoder
 from tiermesh_classifier.features import Features, features_of
-from tiermesh_classifier.heads import ConfidenceHead, LinearHead, confidence_inputs, softmax
+from tiermesh_classifier.heads import ConfidenceHead, LinearHead, confidence_inputs, kept, softmax
 from tiermesh_classifier.reading.calendar import Calendar
 from tiermesh_classifier.scores import AXES
 from tiermesh_classifier.training.fitting import (
@@ -30,7 +30,7 @@ from tiermesh_classifier.training.fitting import (
     matrix_of,
     temperature_of,
 )
-from tiermesh_classifier.training.noise import noisy
+from tiermesh_classifier.training.noise import noisy, wrapped
 from tiermesh_classifier.training.patterns import Expander, Labels, load_grammars
 from tiermesh_classifier.training.turns import Turn, group_folds, read_turns, turns_of
 from tiermesh_classifier.vocabulary import KINDS, PackWords, words_of
@@ -92,9 +92,13 @@ def labelled_turns(pack: Pack, words: PackWords, data: Sequence[Path], options: 
         turns += read_turns(path)
     labels = Labels(axis_labels(words))
     expander = Expander(labels, words.kinds)
-    for grammar in load_grammars(pattern_files(pack), labels):
+    grammars = load_grammars(pattern_files(pack), labels)
+    for grammar in grammars:
         turns += expander.expand(grammar, options.pattern_samples)
-    return [*turns, *noisy(turns)] if options.noise else turns
+    if not options.noise:
+        return turns
+    lists = {name: [text for text, _ in entries] for name, entries in grammars[0].lists.items()} if grammars else {}
+    return [*turns, *noisy(turns), *wrapped(turns, lists)]
 
 
 def pattern_files(pack: Pack) -> list[Path]:
@@ -126,7 +130,14 @@ class _Set:
     def targets(self, head: str) -> list[str]:
         if head == TIER1_HEAD:
             return ["yes" if turn.route == "tier1" else "no" for turn in self.turns]
+        if head in KEEP_HEADS:
+            return [_keeps(turn, head.removeprefix("keep_")) for turn in self.turns]
         return [turn.labels[head] for turn in self.turns]
+
+
+def _keeps(turn: Turn, axis: str) -> str:
+    topic = turn.history.topic
+    return "yes" if topic is not None and getattr(topic, axis) == turn.labels[axis] else "no"
 
 
 def fit_all(
@@ -134,27 +145,28 @@ def fit_all(
 ) -> Trained:
     """Held-out scores by folds for calibration and metrics, then the heads on everything."""
     data = _prepared(words, turns)
-    labels = {**axis_labels(words), TIER1_HEAD: ("yes", "no")}
+    labels = {**axis_labels(words), **dict.fromkeys((*KEEP_HEADS, TIER1_HEAD), ("yes", "no"))}
     held_out = _held_out_logits(data, labels, options, tell)
     written = np.array([turn.weight >= 1.0 for turn in turns])
     if written.sum() < _FEWEST_TURNS:
         written[:] = True
+    running = np.array([turn.history.topic is not None for turn in turns])
     temperatures, metrics, chances = {}, {}, {}
     for head, scores in held_out.items():
-        truth = np.array([list(labels[head]).index(target) for target in data.targets(head)])
-        temperatures[head] = temperature_of(scores[written], truth[written])
+        counted = written & running if head in KEEP_HEADS and (written & running).any() else written
+        truth = _truth(data, head, labels)
+        temperatures[head] = temperature_of(scores[counted], truth[counted])
         chances[head] = softmax(scores / temperatures[head])
-        metrics[head] = _rounded(held_out_metrics(chances[head][written], truth[written]))
+    for axis in KEPT_AXES:
+        chances[axis] = _with_kept(data, axis, labels[axis], chances)
+    for head in HEADS:
+        counted = written & running if head in KEEP_HEADS and (written & running).any() else written
+        metrics[head] = _rounded(held_out_metrics(chances[head][counted], _truth(data, head, labels)[counted]))
     confidence, metrics["confidence"] = _confidence(words, data, labels, chances, written)
     tell("held out: " + ", ".join(f"{head} {values['accuracy']:.3f}" for head, values in metrics.items()))
     encoder = fit_encoder(data.features)
     matrix = matrix_of([encoder.encode(each) for each in data.features], len(encoder))
-    heads = {
-        head: _head(
-            head, fit(matrix, data.targets(head), labels[head], data.weights, c=options.strength), temperatures[head]
-        )
-        for head in HEADS
-    }
+    heads = {head: _head(head, _fitted(head, data, matrix, labels, options), temperatures[head]) for head in HEADS}
     return Trained(
         encoder=encoder,
         idf=np.array(encoder.idf, dtype=np.float32),
@@ -189,10 +201,39 @@ def _held_out_logits(
         encoder = fit_encoder(seen.features)
         train_rows, test_rows = _rows(encoder, seen), _rows(encoder, unseen)
         for head in HEADS:
-            fitted = fit(train_rows, seen.targets(head), labels[head], seen.weights, c=options.strength)
+            fitted = _fitted(head, seen, train_rows, labels, options)
             scores[head][outside] = logits(fitted, test_rows)
         tell(f"fold {fold + 1} of {options.folds}")
     return scores
+
+
+def _fitted(
+    head: str, data: _Set, rows: sp.csr_matrix, labels: Mapping[str, Sequence[str]], options: Options
+) -> Fitted:
+    """One head; whether a label is kept can only be learnt where there is a topic."""
+    targets, weights = data.targets(head), data.weights
+    places = [at for at, turn in enumerate(data.turns) if turn.history.topic is not None]
+    if head in KEEP_HEADS and places:
+        rows, weights = rows[places], weights[places]
+        targets = [targets[at] for at in places]
+    return fit(rows, targets, labels[head], weights, c=options.strength)
+
+
+def _truth(data: _Set, head: str, labels: Mapping[str, Sequence[str]]) -> np.ndarray:
+    names = list(labels[head])
+    return np.array([names.index(target) for target in data.targets(head)])
+
+
+def _with_kept(data: _Set, axis: str, names: Sequence[str], chances: Mapping[str, Matrix]) -> Matrix:
+    """An axis's chances mixed with the chance that the topic's label is kept, as serving does."""
+    mixed = chances[axis].copy()
+    for at, turn in enumerate(data.turns):
+        topic = turn.history.topic
+        if topic is not None:
+            before = dict(zip(names, mixed[at].tolist(), strict=True))
+            after = kept(before, getattr(topic, axis), float(chances[f"keep_{axis}"][at][0]))
+            mixed[at] = [after[name] for name in names]
+    return mixed
 
 
 def _rows(encoder: Encoder, data: _Set) -> sp.csr_matrix:
@@ -232,7 +273,7 @@ def _confidence(
 
 
 def _stacker() -> LogisticRegression:
-    return LogisticRegression(C=0.1, max_iter=500)
+    return LogisticRegression(C=0.1, max_iter=500)  # type: ignore[no-untyped-call]  # published without annotations
 
 
 def _shifted(turn: Turn) -> Turn:
@@ -248,7 +289,7 @@ def _stacked(
 
 def _isotonic(raw: Matrix, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Knots of a rising step-free curve from raw score to share of right ones, never quite 0 or 1."""
-    model = IsotonicRegression(y_min=0.005, y_max=0.995, out_of_bounds="clip").fit(raw, truth)
+    model = IsotonicRegression(y_min=0.005, y_max=0.995, out_of_bounds="clip").fit(raw, truth)  # type: ignore[no-untyped-call]  # published without annotations
     return model.X_thresholds_.astype(np.float32), model.y_thresholds_.astype(np.float32)
 
 
