@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-SERVICES = {"gateway", "classifier", "executor", "aggregator", "suggester"}
+SERVICES = {f"tiermesh-{name}" for name in ("gateway", "classifier", "executor", "aggregator", "suggester")}
 
 
 def test_one_question_is_one_trace_over_all_services_with_right_parents(suite: Any, collector: Any) -> None:
@@ -15,7 +15,7 @@ def test_one_question_is_one_trace_over_all_services_with_right_parents(suite: A
     def complete(spans: Any) -> bool:
         services = {service for service, _ in spans}
         return services >= SERVICES and any(
-            span.name.endswith("/Ask") and service == "gateway" for service, span in spans
+            span.name.endswith("/Ask") and service == "tiermesh-gateway" for service, span in spans
         )
 
     collector.wait_for(trace_id, complete)
@@ -29,7 +29,7 @@ def test_one_question_is_one_trace_over_all_services_with_right_parents(suite: A
         (service, span.name.rpartition("/")[2]): span for service, span in spans if span.kind == span.SPAN_KIND_SERVER
     }
     roots = [(service, span.name) for service, span in spans if not span.parent_span_id]
-    assert roots == [("gateway", "tiermesh.gateway.v1.GatewayService/Ask")]
+    assert roots == [("tiermesh-gateway", "tiermesh.gateway.v1.GatewayService/Ask")]
     for callee, caller in {
         ("classifier", "Classify"): "gateway",
         ("executor", "Execute"): "gateway",
@@ -38,9 +38,10 @@ def test_one_question_is_one_trace_over_all_services_with_right_parents(suite: A
         ("classifier", "ClassifyBatch"): "suggester",
         ("aggregator", "Aggregate"): "executor",
     }.items():
-        span = servers[callee]
+        service, method = callee
+        span = servers[f"tiermesh-{service}", method]
         parent_service, parent = by_id[span.parent_span_id]
-        assert parent_service == caller, f"{callee} hangs under {parent_service}"
+        assert parent_service == f"tiermesh-{caller}", f"{callee} hangs under {parent_service}"
         assert parent.kind == parent.SPAN_KIND_CLIENT
         assert parent.name == span.name
 

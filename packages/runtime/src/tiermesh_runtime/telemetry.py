@@ -137,9 +137,10 @@ def configure_logs(service: str, level: str = "INFO", style: Literal["json", "co
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _Stamp(service),
     ]
-    renderer: Any = structlog.dev.ConsoleRenderer()
+    # Tracebacks alone, in either style: local variables may be personal.
+    renderer: Any = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     if style == "json":
-        shared.append(structlog.processors.format_exc_info)  # the traceback alone: local variables may be personal
+        shared.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, renderer],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from opentelemetry import trace
 from tiermesh_policy import Decision
 from tiermesh_runtime import call_context, principal, semconv, telemetry
@@ -68,6 +69,14 @@ class TaskSurroundings:
         """Note how it ended."""
         if receipt.timings.first_answer_event is not None:
             self._first_event.record(receipt.timings.first_answer_event, {"tiermesh.route": str(receipt.route)})
+        structlog.get_logger().info(
+            "question_answered",
+            conversation_id=receipt.conversation_id,
+            route=str(receipt.route),
+            tier=int(receipt.tier),
+            complete=receipt.complete,
+            pills=receipt.pills,
+        )
         span = trace.get_current_span()
         if not span.is_recording():
             return
