@@ -35,6 +35,16 @@ def test_a_table_shows_units_figures_nulls_and_notes() -> None:
         assert expected in text
 
 
+def test_ids_and_what_never_changes_in_a_wide_table_are_left_to_json() -> None:
+    names = ["employee_id", "employee", "month", "gross", "net", "tax", "bonus", "currency"]
+    rows = [["E1", "Asha", f"2026-0{month}", month, month, month, 0, "EUR"] for month in range(1, 4)]
+    text = shown({**TABLE, "columns": [{"name": name} for name in names], "rows": rows})
+    assert "2026-02" in text
+    assert "Asha" not in text
+    assert "E1" not in text
+    assert "4 more columns" in text
+
+
 def test_an_incomplete_answer_is_called_so() -> None:
     text = shown(
         {"event": "answer_done", "complete": False, "stop_reason": "failed", "error_message": "The model is down."}

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+# A table with more columns than this does not fit a terminal.
+WIDE = 6
 ROUTE_STYLES = {"aggregate": "green", "tier1": "cyan", "tier2": "yellow", "tier3": "red"}
 
 
@@ -47,11 +49,17 @@ class AnswerView:
 
     def _show_table(self, event: dict[str, Any]) -> None:
         table = Table(title=clean(event["caption"]), title_justify="left", title_style="bold", header_style="bold")
-        for column in event["columns"]:
-            table.add_column(heading(column), justify="right" if column.get("measure") else "left")
+        shown = readable_columns(event["columns"], event["rows"])
+        for index in shown:
+            column = event["columns"][index]
+            numeric = column.get("type") in {"integer", "decimal", "double"}
+            table.add_column(heading(column), justify="right" if numeric else "left")
         for row in event["rows"]:
-            table.add_row(*(cell(value) for value in row))
+            table.add_row(*(cell(row[index]) for index in shown))
         self._console.print(table)
+        hidden = len(event["columns"]) - len(shown)
+        if hidden:
+            self._console.print(Text(f"  {hidden} more columns with --json", style="dim"))
         for note in event["notes"]:
             self._console.print(Text(f"  {clean(note)}", style="dim"))
 
@@ -99,6 +107,15 @@ class AnswerView:
         if self._in_prose:
             self._console.print()
             self._in_prose = False
+
+
+def readable_columns(columns: list[dict[str, Any]], rows: list[list[Any]]) -> list[int]:
+    """Return the places of the columns that a person needs: no ids, and in wide tables nothing that never changes."""
+    wanted = [index for index, column in enumerate(columns) if not column["name"].endswith("_id")]
+    if len(wanted) > WIDE and len(rows) > 1:
+        changing = [index for index in wanted if len({str(row[index]) for row in rows}) > 1]
+        wanted = changing or wanted
+    return wanted or list(range(len(columns)))
 
 
 def heading(column: dict[str, Any]) -> str:

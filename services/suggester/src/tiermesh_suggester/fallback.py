@@ -50,9 +50,7 @@ def _from_examples(examples: Sequence[Example], pack: Pack, asked: Asked) -> lis
         for example in examples
         if example.intent in pack.vocabulary.intents
         and pack.vocabulary.intents[example.intent].family == family
-        and example.position == "opening"
-        and not example.ambiguous
-        and len(example.text) <= MAX_CHARACTERS
+        and presentable_example(example)
     ]
     usable.sort(key=lambda example: (example.intent == asked.intent, example.id))
     seen: set[str] = set()
@@ -62,6 +60,23 @@ def _from_examples(examples: Sequence[Example], pack: Pack, asked: Asked) -> lis
             seen.add(example.intent)
             found.append(Candidate(example.text, _kind(example, pack)))
     return found
+
+
+def presentable_example(example: Example) -> bool:
+    """Say whether an example reads like a suggestion: a whole, plain question without dates of its own.
+
+    The examples teach a classifier: many are terse, misspelt, ambiguous or about troubles that nobody is nudged into.
+    """
+    return (
+        example.position == "opening"
+        and not example.ambiguous
+        and example.route != "tier2"
+        and example.stakes == "low"
+        and len(example.text) <= MAX_CHARACTERS
+        and example.text[:1].isupper()
+        and example.text.endswith("?")
+        and not any(character.isdigit() for character in example.text)
+    )
 
 
 def _kind(example: Example, pack: Pack) -> Kind:
