@@ -17,6 +17,7 @@ class Asked:
     intent: str
     aggregation: str
     domain: str
+    measure: str
     group_by: tuple[str, ...]
 
 
@@ -29,16 +30,19 @@ def _from_model(pack: Pack, asked: Asked) -> list[Candidate]:
     domain = pack.semantic.domains.get(asked.domain)
     if domain is None or asked.aggregation in {"", "none", "no_signal"}:
         return []
-    subject = domain.label.lower()
+    measure = domain.measures.get(asked.measure)
+    if measure is None:
+        return []
+    subject = measure.label.lower()
     found = [
         Candidate(f"Show {subject} by {dimension.label.lower()}", "drill_down")
         for name, dimension in domain.dimensions.items()
         if name in {"department", "location", "month"} and name not in asked.group_by
     ]
     if asked.aggregation != "compare":
-        found.append(Candidate(f"Compare {subject} of my team with last year", "compare"))
-    if asked.aggregation == "rank":
-        found.append(Candidate(f"What is the total of {subject} in my team this year?", "drill_down"))
+        found.append(Candidate(f"Compare {subject} with last year", "compare"))
+    if asked.aggregation == "rank" and measure.compute == "sum":
+        found.append(Candidate(f"What is the total of {subject}?", "drill_down"))
     return [candidate for candidate in found if len(candidate.text) <= MAX_CHARACTERS]
 
 

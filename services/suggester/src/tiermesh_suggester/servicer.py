@@ -125,6 +125,7 @@ def _turn(begin: pb.SuggestBegin, principal: Principal) -> Turn:
             intent=scores.intent.label,
             aggregation=scores.scope.aggregation.label,
             domain=slots.domain.value or scores.intent.label.partition(".")[0],
+            measure=next((slot.value for slot in slots.measures), ""),
             group_by=tuple(slot.value for slot in slots.group_by),
         ),
         mix={score.label: score.probability for score in scores.surround.distribution},
