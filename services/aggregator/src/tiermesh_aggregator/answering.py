@@ -14,6 +14,7 @@ from tiermesh_aggregator.compiling.compiler import Compiler
 from tiermesh_aggregator.compiling.plan import domain_of
 from tiermesh_aggregator.engines.engine import Engine, Fetched
 from tiermesh_aggregator.engines.statement import Statement, statement
+from tiermesh_aggregator.failures import BadFieldError
 from tiermesh_aggregator.presenting import present
 from tiermesh_aggregator.query import Aggregation, Answer, Moment, Query, Viewer
 
@@ -53,6 +54,7 @@ class Answering:
 
     async def answer(self, query: Query, moment: Moment, viewer: Viewer, timeout: float) -> Answer:
         """Exactly one statement, and one more before it when the question names people or departments."""
+        check_texts(query)
         query, labels, lookups, seconds = await self._resolved(query, viewer, timeout)
         compiled = self._compiler.compile(query, moment, viewer, labels)
         sql = statement(compiled.select)
@@ -93,6 +95,17 @@ class Answering:
             if half is not None and entity is not None:
                 found.append(self.model.visibility[half.visibility or entity.visibility])
         return found or [self.model.visibility[entity.visibility] for entity in domain.entities.values()]
+
+
+def check_texts(query: Query) -> None:
+    """Texts reach the database as parameters; only a NUL cannot be one."""
+    places: list[tuple[str, Sequence[str]]] = [("people", query.people), ("departments", query.departments)]
+    places += [(f"filters[{index}].values", one.values) for index, one in enumerate(query.filters)]
+    for index, side in enumerate(query.sides):
+        places.append((f"sides[{index}]", (side.label, side.named, *side.people, *side.departments)))
+    for place, texts in places:
+        if any("\x00" in text for text in texts):
+            raise BadFieldError(place, "The text holds a NUL character; leave it out.")
 
 
 def candidates(rows: Sequence[Sequence[Any]]) -> list[names.Candidate]:

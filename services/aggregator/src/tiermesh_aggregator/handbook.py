@@ -11,9 +11,9 @@ from tiermesh_pack.handbook import HandbookSection
 too_common = frozenset(
     re.findall(
         r"\w+",
-        "a an and are as at be but by can could do does for from get had has have how i if in is it its me must my of on "
-        "or our shall should so than that the their them there they this to was we were what when where which who whom "
-        "whose why will with would you your much many long",
+        "a an and are as at be but by can could do does for from get had has have how i if in is it its me must my of "
+        "on or our shall should so than that the their them there they this to was we were what when where which who "
+        "whom whose why will with would you your much many long",
     )
 )
 

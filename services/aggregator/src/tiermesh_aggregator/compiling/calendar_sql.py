@@ -75,8 +75,8 @@ def _valid_on(source: Source, time: str, day: Expression) -> list[Expression]:
     if column.kind == "yearly":
         return [start == sa.cast(sa.extract("year", day), sa.Integer)]
     if column.kind == "effective":
-        end = source.base.c[valid_until]
-        return [start <= day, sa.or_(end > day, end.is_(None))]
+        following: Expression = source.base.c[valid_until]
+        return [start <= day, sa.or_(following > day, following.is_(None))]
     end = source.column(column.end)
     return [start <= day, sa.or_(end >= day, end.is_(None))]
 

@@ -96,6 +96,9 @@ def _select(
     alone = len(parts) == 1
     if alone:
         where += rules[0]
+    elif all(rules):
+        # A group exists when one of the measures has a record in it.
+        where.append(sa.or_(*(sa.and_(*rule) for rule in rules)))
     counted = {
         part.name: computed(source, part.measure, [] if alone else rule)
         for part, rule in zip(parts, rules, strict=True)

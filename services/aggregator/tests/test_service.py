@@ -1,0 +1,347 @@
+"""The service in process: identity, plans, tools, proposals performed exactly once, errors as they travel."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import pytest_asyncio
+from opentelemetry.trace import SpanKind
+from tiermesh.aggregator.v1 import aggregator_service_pb2 as pb
+from tiermesh.aggregator.v1 import aggregator_service_pb2_grpc as stubs
+from tiermesh.common.v1 import context_pb2, scores_pb2
+from tiermesh.tools.v1 import tools_service_pb2 as tools_pb
+from tiermesh.tools.v1 import tools_service_pb2_grpc as tools_stubs
+from tiermesh_aggregator.building import build
+from tiermesh_aggregator.settings import AggregatorSettings
+from tiermesh_runtime.errors import from_call
+from tiermesh_runtime.server import serving
+from tiermesh_runtime.testing import Keys, new_keys, signed_metadata, span_exporter
+
+root = Path(__file__).parents[3]
+
+
+@dataclass
+class Client:
+    aggregator: Any
+    tools: Any
+    keys: Keys
+    database: Path
+
+    def as_(self, person: str = "E00014", *roles: str, **claims: Any) -> Any:
+        return signed_metadata(self.keys.signer(), subject=person, roles=roles or ("employee", "manager"), **claims)
+
+    async def tool(self, name: str, person: str = "E00014", /, *, raw: str | None = None, **arguments: Any) -> Any:
+        text = json.dumps(arguments) if raw is None else raw
+        request = tools_pb.CallToolRequest(context=context(), name=name, arguments=text)
+        return await self.tools.CallTool(request, metadata=self.as_(person), timeout=20)
+
+
+def context(**more: Any) -> context_pb2.RequestContext:
+    made = context_pb2.RequestContext(
+        **{"request_id": "r1", "tenant": "acme", "pack_version": "hr@1.0.0", "time_zone": "Europe/Berlin", **more}
+    )
+    made.asked_at.FromJsonString("2026-11-20T12:00:00Z")
+    return made
+
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(params=["duckdb", "postgresql"], scope="module", loop_scope="module")
+async def client(
+    request: pytest.FixtureRequest,
+    duck_file: Path,
+    postgres_copy: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Client]:
+    """Over copies of the company: here things are written."""
+    keys = new_keys()
+    tmp_path = tmp_path_factory.mktemp("service")
+    copy = tmp_path / "company.duckdb"
+    shutil.copy(duck_file, copy)
+    (tmp_path / "action.key").write_bytes(b"k" * 64)
+    settings = AggregatorSettings(
+        port=0,
+        pack=root / "packs" / "hr",
+        database=f"duckdb:///{copy}" if request.param == "duckdb" else postgres_copy,
+        principal_public_key=keys.write_public(tmp_path),
+        action_key_file=tmp_path / "action.key",
+    )
+    async with (
+        build(settings) as parts,
+        serving(parts, settings) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        yield Client(stubs.AggregatorServiceStub(channel), tools_stubs.ToolsServiceStub(channel), keys, copy)
+
+
+def scope(aggregation: str = "rank", **slots: Any) -> scores_pb2.ScopeScores:
+    def axis(label: str) -> scores_pb2.AxisScore:
+        return scores_pb2.AxisScore(label=label, probability=0.9)
+
+    said = scores_pb2.Slots(domain=scores_pb2.Slot(value="leave", confidence=0.9), **slots)
+    return scores_pb2.ScopeScores(
+        cardinality=axis("team"), temporal=axis("window"), aggregation=axis(aggregation), slots=said
+    )
+
+
+def plan(**slots: Any) -> pb.AggregateRequest:
+    return pb.AggregateRequest(
+        context=context(), scores=pb.AggregateRequest.Plan(intent="leave.history", scope=scope(**slots))
+    )
+
+
+async def refused(call: Any, code: grpc.StatusCode, reason: str) -> Any:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await call
+    decoded = from_call(error.value)
+    assert (decoded.code, decoded.reason) == (code, reason), str(decoded)
+    return decoded
+
+
+async def test_a_plan_is_answered_by_one_statement_in_one_span(client: Client) -> None:
+    spans = span_exporter()
+    measure = scores_pb2.Slot(value="leave_days_applied", confidence=0.9)
+    response = await client.aggregator.Aggregate(plan(measures=[measure]), metadata=client.as_(), timeout=20)
+    assert response.table.statements == 1
+    assert response.table.rows
+    assert response.resolved.date_range.start == "2026-01-01"
+    statements = [
+        one for one in spans.get_finished_spans() if one.kind is SpanKind.CLIENT and "db.system.name" in one.attributes
+    ]
+    assert len(statements) == 1
+    attributes = dict(statements[0].attributes)
+    assert attributes["tiermesh.db.fingerprint"] == response.table.statement_fingerprint
+    assert attributes["db.response.returned_rows"] >= len(response.table.rows)
+    assert "E00014" not in str(attributes)
+
+
+async def test_incomplete_slots_name_what_lacks(client: Client) -> None:
+    request = plan(measures=[scores_pb2.Slot(value="leave_days", confidence=0.1)])
+    call = client.aggregator.Aggregate(request, metadata=client.as_(), timeout=20)
+    error = await refused(call, grpc.StatusCode.FAILED_PRECONDITION, "SLOTS_INCOMPLETE")
+    assert error.metadata["missing"] == "measures"
+
+
+async def test_an_unknown_name_comes_with_the_nearest(client: Client) -> None:
+    query = pb.AggregateQuery(domain="leave", aggregation=pb.AGGREGATION_SUM, measures=["leave_dayz"])
+    call = client.aggregator.Aggregate(
+        pb.AggregateRequest(context=context(), query=query), metadata=client.as_(), timeout=20
+    )
+    error = await refused(call, grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_NAME")
+    assert "leave_days" in error.metadata["nearest"]
+    assert error.violations[0].field == "query.measures[0]"
+
+
+async def test_a_day_that_does_not_exist_is_a_bad_range(client: Client) -> None:
+    query = pb.AggregateQuery(
+        domain="leave", aggregation=pb.AGGREGATION_SUM, date_range=scores_pb2.DateRange(start="2026-02-31")
+    )
+    call = client.aggregator.Aggregate(
+        pb.AggregateRequest(context=context(), query=query), metadata=client.as_(), timeout=20
+    )
+    await refused(call, grpc.StatusCode.INVALID_ARGUMENT, "BAD_DATE_RANGE")
+
+
+async def test_an_ambiguous_name_is_a_clarification(client: Client) -> None:
+    query = pb.AggregateQuery(domain="leave", aggregation=pb.AGGREGATION_SUM, people=["Anna"])
+    response = await client.aggregator.Aggregate(
+        pb.AggregateRequest(context=context(), query=query), metadata=client.as_(), timeout=20
+    )
+    assert len(response.clarification.options) >= 2
+
+
+async def test_a_resolved_question_can_be_asked_again(client: Client) -> None:
+    first = await client.aggregator.Aggregate(plan(), metadata=client.as_(), timeout=20)
+    again = pb.AggregateRequest(context=context(), query=first.resolved)
+    second = await client.aggregator.Aggregate(again, metadata=client.as_(), timeout=20)
+    assert second.table.rows == first.table.rows
+    assert second.table.statement_fingerprint == first.table.statement_fingerprint
+
+
+async def test_other_tenants_and_packs_are_refused(client: Client) -> None:
+    denied, failed = grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.FAILED_PRECONDITION
+    list_views = client.aggregator.ListViews
+    other = pb.ListViewsRequest(context=context(tenant="globex"))
+    await refused(list_views(other, metadata=client.as_(), timeout=5), denied, "NOT_ALLOWED")
+    await refused(list_views(other, metadata=client.as_(tenant="globex"), timeout=5), denied, "NOT_ALLOWED")
+    newer = pb.ListViewsRequest(context=context(pack_version="hr@2.0.0"))
+    await refused(list_views(newer, metadata=client.as_(), timeout=5), failed, "PACK_VERSION_MISMATCH")
+    mine = pb.ListViewsRequest(context=context())
+    await refused(list_views(mine, timeout=5), grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_MISSING")
+    assert not (await list_views(mine, metadata=client.as_(), timeout=5)).views
+
+
+async def test_what_is_not_served_yet_says_so(client: Client) -> None:
+    graph = pb.QueryGraphRequest(context=context(), document="{ leave }")
+    call = client.aggregator.QueryGraph(graph, metadata=client.as_(), timeout=5)
+    await refused(call, grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED")
+    refresh = pb.RefreshViewRequest(context=context(), name="any")
+    call = client.aggregator.RefreshView(refresh, metadata=client.as_(), timeout=5)
+    await refused(call, grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED")
+
+
+async def test_tools_are_listed_with_valid_schemas_and_their_intents(client: Client, pack: Any) -> None:
+    import jsonschema
+
+    listed = await client.tools.ListTools(
+        tools_pb.ListToolsRequest(context=context()), metadata=client.as_(), timeout=5
+    )
+    by_name = {tool.name: tool for tool in listed.tools}
+    for tool in listed.tools:
+        jsonschema.Draft202012Validator.check_schema(json.loads(tool.input_schema))
+        assert tool.intents, "an empty list would mean every intent"
+    bulk = [tool for tool in listed.tools if tool.kind == tools_pb.TOOL_KIND_BULK]
+    assert {tool.domain for tool in bulk} == set(pack.semantic.domains)
+    measures = json.loads(by_name["leave_team_aggregate"].input_schema)["properties"]["measures"]["items"]["enum"]
+    assert set(pack.semantic.domains["leave"].measures) <= set(measures)
+    lookup = by_name["leave_balance"]
+    assert (lookup.kind, lookup.entity_argument) == (tools_pb.TOOL_KIND_ENTITY_LOOKUP, "employee")
+    assert lookup.bulk_alternative == "leave_team_aggregate"
+
+
+async def test_every_look_up_answers_for_its_caller(client: Client) -> None:
+    listed = await client.tools.ListTools(
+        tools_pb.ListToolsRequest(context=context()), metadata=client.as_(), timeout=5
+    )
+    lookups = [tool.name for tool in listed.tools if tool.kind == tools_pb.TOOL_KIND_ENTITY_LOOKUP]
+    for name in lookups:
+        result = await client.tool(name)
+        assert result.WhichOneof("result") == "table", name
+        names = [column.name for column in result.table.columns]
+        if "employee_id" in names and name != "reporting_line":
+            people = {row.values[names.index("employee_id")].text for row in result.table.rows}
+            assert people <= {"E00014"}, name
+    assert len((await client.tool("leave_balance")).table.rows) >= 2
+
+
+async def test_a_look_up_of_somebody_unseen_is_refused(client: Client) -> None:
+    result = await client.tool("leave_balance", "E00016", employee="E00002")
+    assert result.refusal.argument == "employee"
+    assert "may see" in result.refusal.message
+
+
+async def test_a_bulk_tool_answers_as_aggregate_does(client: Client) -> None:
+    arguments = {"aggregation": "rank", "measures": ["leave_days_applied"], "population": "all_reports", "limit": 3}
+    result = await client.tool("leave_team_aggregate", from_date="2026-01-01", to_date="2026-12-31", **arguments)
+    assert len(result.table.rows) >= 3
+    assert result.table.statements == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "argument", "close"),
+    [
+        ("leave_team_aggregate", {"aggregation": "rank", "group_by": ["emploee"]}, "group_by[0]", "employee"),
+        ("leave_team_aggregate", {"aggregation": "rnk"}, "aggregation", "rank"),
+        ("leave_team_aggregate", {"aggregation": "sum", "measure": "x"}, "measure", "measures"),
+        ("leave_team_aggregate", {}, "aggregation", "aggregation"),
+        ("leave_balance", {"leave_type": "sikc"}, "leave_type", "sick"),
+        (
+            "leave_apply",
+            {"leave_type": "anual", "start_date": "2026-12-07", "end_date": "2026-12-08"},
+            "leave_type",
+            "annual",
+        ),
+    ],
+)
+async def test_wrong_arguments_are_refused_with_the_nearest(
+    client: Client, name: str, arguments: dict[str, Any], argument: str, close: str
+) -> None:
+    refusal = (await client.tool(name, **arguments)).refusal
+    assert refusal.argument == argument
+    assert close in list(refusal.nearest)
+
+
+@pytest.mark.parametrize("raw", ["", "[]", "{", "nul", '"' * 50, "[" * 50_000])
+async def test_arguments_that_are_no_object_are_refused(client: Client, raw: str) -> None:
+    result = await client.tool("leave_team_aggregate", raw=raw)
+    assert result.refusal.message
+
+
+async def test_an_unknown_tool_names_the_nearest(client: Client) -> None:
+    error = await refused(client.tool("leave_balanse"), grpc.StatusCode.INVALID_ARGUMENT, "UNKNOWN_TOOL")
+    assert "leave_balance" in error.metadata["nearest"]
+
+
+async def test_the_handbook_answers_with_passages_and_their_sources(client: Client) -> None:
+    result = await client.tool("handbook_search", query="How many days can I carry over into the next year?")
+    best = result.passages.passages[0]
+    assert best.source.startswith("handbook/leave/")
+    whole = await client.tool("handbook_read", source=best.source)
+    assert whole.passages.passages[0].text == best.text
+    nothing = await client.tool("handbook_search", query='zzzq "OR" NEAR( *')
+    assert len(nothing.passages.passages) == 0
+
+
+async def perform(client: Client, token: str, person: str = "E00014") -> Any:
+    request = pb.PerformActionRequest(context=context(), token=token)
+    return await client.aggregator.PerformAction(request, metadata=client.as_(person), timeout=20)
+
+
+async def pending(client: Client) -> list[str]:
+    result = await client.tool("leave_requests", leave_status="pending", from_date="2026-12-14", to_date="2026-12-18")
+    names = [column.name for column in result.table.columns]
+    return [row.values[names.index("leave_request_id")].text for row in result.table.rows]
+
+
+async def test_leave_is_applied_for_exactly_once_and_can_be_withdrawn(client: Client) -> None:
+    dates = {"leave_type": "unpaid", "start_date": "2026-12-14", "end_date": "2026-12-15"}
+    proposal = (await client.tool("leave_apply", **dates)).proposal
+    assert "2 working days" in proposal.summary
+    assert await pending(client) == [], "a proposal writes nothing"
+    results = await asyncio.gather(*(perform(client, proposal.token) for _ in range(6)))
+    assert sorted(result.repeated for result in results) == [False] + [True] * 5
+    assert {result.record_id for result in results} == set(await pending(client))
+    assert len(await pending(client)) == 1
+    overlap = await client.tool("leave_apply", **dates)
+    assert overlap.refusal.argument == "start_date"
+    withdrawal = (await client.tool("leave_cancel", leave_request_id=results[0].record_id)).proposal
+    await perform(client, withdrawal.token)
+    assert await pending(client) == []
+    assert (await perform(client, proposal.token)).repeated, "an old token repeats its result and writes nothing"
+    assert await pending(client) == []
+
+
+async def test_a_proposal_that_no_longer_holds_is_not_performed(client: Client) -> None:
+    dates = {"leave_type": "unpaid", "start_date": "2026-12-16", "end_date": "2026-12-16"}
+    first, second = [(await client.tool("leave_apply", **dates)).proposal.token for _ in range(2)]
+    done = await perform(client, first)
+    await refused(perform(client, second), grpc.StatusCode.FAILED_PRECONDITION, "PROPOSAL_INVALID")
+    withdrawal = (await client.tool("leave_cancel", leave_request_id=done.record_id)).proposal
+    await perform(client, withdrawal.token)
+
+
+async def test_a_token_is_good_for_its_person_only(client: Client) -> None:
+    dates = {"leave_type": "unpaid", "start_date": "2026-12-17", "end_date": "2026-12-17"}
+    token = (await client.tool("leave_apply", **dates)).proposal.token
+    invalid = grpc.StatusCode.FAILED_PRECONDITION
+    await refused(perform(client, token, "E00016"), invalid, "PROPOSAL_INVALID")
+    await refused(perform(client, token[:-4] + "AAAA"), invalid, "PROPOSAL_INVALID")
+    assert await pending(client) == []
+
+
+async def test_an_expense_claim_is_filed_with_its_lines(client: Client) -> None:
+    lines = [
+        {"category": "taxi", "spent_on": "2026-11-18", "amount": 20},
+        {"category": "hotel", "spent_on": "2026-11-18", "amount": "900.50", "merchant": "Grand"},
+    ]
+    proposal = (await client.tool("expense_submit", purpose="Fair in Leipzig", lines=lines)).proposal
+    assert "920.50 EUR" in proposal.summary
+    assert "1 over the limit" in proposal.summary
+    done = await perform(client, proposal.token)
+    found = await client.tool("expense_lines", from_date="2026-11-18", to_date="2026-11-18")
+    names = [column.name for column in found.table.columns]
+    amounts = [
+        row.values[names.index("amount_eur")].text
+        for row in found.table.rows
+        if row.values[names.index("claim_id")].text == done.record_id
+    ]
+    assert sorted(amounts) == ["20.00", "900.50"]
+    late = [{"category": "taxi", "spent_on": "2026-01-05", "amount": 20}]
+    assert (await client.tool("expense_submit", purpose="Old", lines=late)).refusal.argument == "lines[0].spent_on"

@@ -1,0 +1,107 @@
+"""The classifier's slots become a question when they are complete and sure, and say what lacks otherwise."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from tiermesh_aggregator.failures import SlotsIncompleteError
+from tiermesh_aggregator.query import Aggregation, Moment, Ordering, Period, Population, Query, Side, Viewer
+from tiermesh_aggregator.slots import Said, SaidPeriod, Slots, question
+from tiermesh_pack.pack import Pack
+
+this_year = Period(date(2026, 1, 1), date(2027, 1, 1))
+most_leave = Slots(
+    intent="leave.history",
+    aggregation=Said("rank", 0.9),
+    cardinality=Said("team", 0.9),
+    temporal=Said("window", 0.9),
+    domain=Said("leave", 0.9),
+    measures=[Said("leave_days_applied", 0.9)],
+    group_by=[Said("employee", 0.7, inherited=True)],
+    descending=True,
+    limit=10,
+    period=SaidPeriod(this_year, "this year"),
+    population=Said("team", 0.6, inherited=True),
+)
+
+
+@pytest.fixture
+def compiled(pack: Pack, moment: Moment) -> Any:
+    def compile_slots(slots: Slots, *roles: str) -> Query:
+        viewer = Viewer("E00014", frozenset(roles or ("employee", "manager")))
+        return question(pack.semantic, slots, moment, viewer, sure=0.5)
+
+    return compile_slots
+
+
+def test_complete_slots_are_the_question(compiled: Any) -> None:
+    query = compiled(most_leave)
+    assert query.measures == ("leave_days_applied",)
+    assert query.group_by == ("employee",)
+    assert query.order_by == (Ordering("leave_days_applied", descending=True),)
+    assert query.period == this_year
+    assert query.population is Population.ALL_REPORTS
+
+
+def test_a_team_without_reports_is_the_department(compiled: Any) -> None:
+    assert compiled(most_leave, "employee").population is Population.DEPARTMENT
+
+
+def test_a_missing_measure_is_the_default_of_intent_and_aggregation(compiled: Any) -> None:
+    assert compiled(replace(most_leave, measures=[])).measures == ("leave_days",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"measures": [Said("leave_days", 0.2)]}, "measures"),
+        ({"measures": [Said("nonsense", 0.9)]}, "measures"),
+        ({"aggregation": Said("no_signal", 0.9)}, "aggregation"),
+        ({"aggregation": Said("rank", 0.3)}, "aggregation"),
+        ({"domain": None, "intent": "chat.greeting"}, "domain"),
+        ({"filters": [Said("shape=round", 0.9)]}, "filters"),
+        ({"period": SaidPeriod(Period(), "since the re-org", unresolved=True)}, "date_range"),
+        ({"departments": [Said("Somewhere", 0.4)]}, "departments"),
+        ({"aggregation": Said("compare", 0.9), "group_by": []}, "comparison_sides"),
+    ],
+)
+def test_what_lacks_is_named(compiled: Any, changes: dict[str, Any], missing: str) -> None:
+    with pytest.raises(SlotsIncompleteError) as refused:
+        compiled(replace(most_leave, **changes))
+    assert missing in refused.value.missing
+
+
+def test_two_periods_are_two_sides(compiled: Any) -> None:
+    last_year = SaidPeriod(Period(date(2025, 1, 1), date(2026, 1, 1)), "last year")
+    query = compiled(replace(most_leave, aggregation=Said("compare"), compared=last_year, group_by=[]))
+    assert query.sides == (Side("this year", period=this_year), Side("last year", period=last_year.period))
+
+
+def test_two_people_are_two_sides(compiled: Any) -> None:
+    people = [Said("Farhan"), Said("Jia Hui")]
+    query = compiled(replace(most_leave, aggregation=Said("compare"), people=people, sides=people, group_by=[]))
+    assert query.sides == (Side(people=("Farhan",)), Side(people=("Jia Hui",)))
+    assert query.people == ()
+
+
+def test_a_measures_own_ranking_beats_the_domains_default(compiled: Any) -> None:
+    slots = Slots(
+        "people.org", Said("rank"), Said("team"), Said("now"), group_by=[Said("department", 0.7, inherited=True)]
+    )
+    assert compiled(slots).group_by == ("reports_to",)
+    named = replace(slots, group_by=[Said("department", 0.9)])
+    assert compiled(named).group_by == ("department",)
+
+
+def test_none_over_several_people_is_the_intents_list(compiled: Any) -> None:
+    query = compiled(Slots("leave.calendar", Said("none"), Said("team"), Said("now")))
+    assert query.aggregation is Aggregation.LIST
+    assert query.measures == ("away",)
+
+
+def test_an_unbounded_past_is_all_time_by_year(compiled: Any) -> None:
+    query = compiled(Slots("leave.history", Said("trend"), Said("org"), Said("multi_year")))
+    assert query.period == Period()
+    assert query.group_by == ("year",)
+    assert query.population is Population.COMPANY

@@ -1,0 +1,67 @@
+"""Row scope, for every person of the company and every domain, against a brute-force check."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from tiermesh_aggregator.query import Aggregation, Period, Population, Query
+
+sensitive = {
+    "leave": "requests",
+    "attendance": "days",
+    "expenses": "claims",
+    "performance": "reviews",
+    "payroll": "salaries",
+}
+
+
+async def test_nobody_gets_a_row_of_somebody_they_may_not_see(
+    asking: Any, frames: dict[str, pd.DataFrame], visible: Callable[[str], set[str]]
+) -> None:
+    views = list(sensitive.items())
+    for number, person in enumerate(frames["employees"].employee_id):
+        allowed = visible(person)
+        # Every person; the domains and the two widest populations take turns, so that each pair occurs.
+        for domain, view in (views[number % 5], views[(number + 2) % 5]):
+            population = (Population.VISIBLE, Population.COMPANY)[number // 5 % 2]
+            query = Query(domain, Aggregation.LIST, (view,), period=Period(), limit=1000, population=population)
+            answer = await asking(query, person, "employee")
+            ids = {row[0] for row in answer.table.rows}
+            assert ids <= allowed, (person, domain, ids - allowed)
+
+
+async def test_payslips_are_seen_by_their_owner_and_the_payroll_only(
+    asking: Any, frames: dict[str, pd.DataFrame]
+) -> None:
+    query = Query("payroll", Aggregation.COUNT, ("payslips",), ("employee",), period=Period(), limit=1000)
+    manager = await asking(query, "E00001", "employee", "manager")
+    assert {row[0] for row in manager.table.rows} == {"E00001"}
+    finance = await asking(query, "E00006", "employee", "finance")
+    assert {row[0] for row in finance.table.rows} == set(frames["payslips"].employee_id)
+
+
+async def test_a_viewer_who_is_no_person_sees_nothing(asking: Any) -> None:
+    for subject in ("", "service:audit", "E99999"):
+        answer = await asking(Query("leave", Aggregation.LIST, ("requests",), period=Period()), subject, "service")
+        assert answer.table.rows == []
+
+
+async def test_roles_of_one_domain_open_no_other(asking: Any, visible: Callable[[str], set[str]]) -> None:
+    query = Query("performance", Aggregation.LIST, ("reviews",), period=Period(), limit=1000)
+    answer = await asking(query, "E00006", "employee", "finance")
+    assert {row[0] for row in answer.table.rows} <= visible("E00006")
+
+
+async def test_populations_narrow_what_is_visible(
+    asking: Any, frames: dict[str, pd.DataFrame], visible: Callable[[str], set[str]]
+) -> None:
+    people = frames["employees"].set_index("employee_id")
+    expected = {
+        Population.SELF: {"E00014"},
+        Population.DIRECT_REPORTS: set(people[people.manager_id == "E00014"].index),
+        Population.ALL_REPORTS: visible("E00014") - {"E00014"},
+    }
+    for population, members in expected.items():
+        query = Query("payroll", Aggregation.LIST, ("salaries",), period=Period(), limit=1000, population=population)
+        answer = await asking(query)
+        assert {row[0] for row in answer.table.rows} == members & set(frames["compensation"].employee_id)
