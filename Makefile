@@ -30,7 +30,7 @@ setup: .venv/.installed ## Make .venv with everything, and .venv/bin/tiermesh
 
 train: .tiermesh/models/classifier/manifest.json ## Train the classifier from the pack's examples (once; again when they change)
 
-.tiermesh/models/classifier/manifest.json: .venv/.installed $(wildcard packs/hr/examples/*.jsonl) $(wildcard packs/hr/vocabulary/*.yaml)
+.tiermesh/models/classifier/manifest.json: .venv/.installed $(wildcard packs/hr/examples/* packs/hr/vocabulary/* packs/hr/semantic/*)
 	@$(BIN)/python -m tiermesh_classifier.train --pack packs/hr --out .tiermesh/models/classifier
 
 seed: setup ## Make the HR company's data (500 employees, 3 years) where there is none
