@@ -114,7 +114,8 @@ class Reference:
         frame = self._scoped(entity, measure, query, person, frame)
         for one in query.filters:
             if one.field in entity.dimensions or one.field in self._person.dimensions:
-                inside = self.raw(entity, frame, one.field).isin(one.values)
+                codes = self._model.domains[query.domain].dimensions[one.field].codes
+                inside = self.raw(entity, frame, one.field).isin([codes.get(value, value) for value in one.values])
                 frame = frame[inside if one.operator == "in" else ~inside & self.raw(entity, frame, one.field).notna()]
         return frame
 

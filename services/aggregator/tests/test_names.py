@@ -72,3 +72,11 @@ async def test_filters_by_person_take_names(asking: Any, frames: dict[str, pd.Da
     people = frames["employees"]
     expected = ((people.manager_id == "E00014") & people.left_on.isna()).sum()
     assert answer.table.rows == [[expected]]
+
+
+async def test_a_word_of_unknown_kind_may_be_a_place_or_a_person(asking: Any) -> None:
+    place = await asking(Query("people", Aggregation.COUNT, named=("Berlin",)))
+    assert place.resolved.filters
+    assert place.resolved.people == ()
+    person = await asking(Query("leave", Aggregation.SUM, named=("E00016",), period=year))
+    assert person.resolved.people == ("E00016",)

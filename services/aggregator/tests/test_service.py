@@ -129,6 +129,13 @@ async def test_incomplete_slots_name_what_lacks(client: Client) -> None:
     assert error.metadata["missing"] == "measures"
 
 
+async def test_words_that_are_no_name_leave_the_slots_incomplete(client: Client) -> None:
+    request = plan(people=[scores_pb2.Slot(value="Dear Assistant", confidence=0.6)])
+    call = client.aggregator.Aggregate(request, metadata=client.as_(), timeout=20)
+    error = await refused(call, grpc.StatusCode.FAILED_PRECONDITION, "SLOTS_INCOMPLETE")
+    assert error.metadata["missing"] == "people"
+
+
 async def test_an_unknown_name_comes_with_the_nearest(client: Client) -> None:
     query = pb.AggregateQuery(domain="leave", aggregation=pb.AGGREGATION_SUM, measures=["leave_dayz"])
     call = client.aggregator.Aggregate(

@@ -72,6 +72,37 @@ def test_what_lacks_is_named(compiled: Any, changes: dict[str, Any], missing: st
     assert missing in refused.value.missing
 
 
+@pytest.mark.parametrize(
+    ("measure", "said", "kept"),
+    [
+        ("late_arrivals", "attendance_status=present", ("present",)),
+        ("remote_days", "attendance_status=remote", ()),
+        ("remote_rate", "attendance_status=remote", ()),
+    ],
+)
+def test_a_filter_that_repeats_its_measure_is_let_go(
+    compiled: Any, measure: str, said: str, kept: tuple[str, ...]
+) -> None:
+    slots = Slots(
+        "attendance.summary", Said("sum"), Said("team"), Said("window"), measures=[Said(measure)], filters=[Said(said)]
+    )
+    assert tuple(value for one in compiled(slots).filters for value in one.values) == kept
+
+
+def test_a_filter_against_its_measure_is_not_guessed_at(compiled: Any) -> None:
+    with pytest.raises(SlotsIncompleteError, match="filters"):
+        compiled(replace(most_leave, measures=[Said("leave_days")], filters=[Said("leave_status=pending")]))
+
+
+def test_a_filter_read_from_the_measures_own_words_is_let_go(compiled: Any) -> None:
+    left = Said("leavers", start=9, end=13)
+    slots = Slots("people.lifecycle", Said("count"), Said("org"), Said("window"), measures=[left])
+    same = replace(slots, filters=[Said("event=left", start=9, end=13)])
+    assert compiled(same).filters == ()
+    with pytest.raises(SlotsIncompleteError, match="filters"):
+        compiled(replace(slots, filters=[Said("event=left", start=20, end=24)]))
+
+
 def test_two_periods_are_two_sides(compiled: Any) -> None:
     last_year = SaidPeriod(Period(date(2025, 1, 1), date(2026, 1, 1)), "last year")
     query = compiled(replace(most_leave, aggregation=Said("compare"), compared=last_year, group_by=[]))

@@ -89,7 +89,8 @@ def _person_dimensions(check: _Checker, person: PersonModel) -> None:
             check.report(where, f'the band "{name}" has no edges', "add bands: [1, 3, 5]")
         if column is not None and column.values:
             for value in dimension.values:
-                check.known((*where, "values", value), value, column.values, f'value of "{column.name}"')
+                stored = dimension.codes.get(value, value)
+                check.known((*where, "values", value), stored, column.values, f'value of "{column.name}"')
 
 
 def check_domain(document: Document, model: SemanticModel, schema: Schema, problems: Problems) -> None:
@@ -155,8 +156,10 @@ def _dimensions(check: _Checker, schema: Schema, domain: Domain, entity: Entity)
             continue
         values = schema.column(column.references) if column and column.references and not column.values else column
         if values is not None and values.values:
+            codes = domain.dimensions[name].codes
             for value in domain.dimensions[name].values:
-                check.known(("dimensions", name, "values", value), value, values.values, f'value of "{values.name}"')
+                at = ("dimensions", name, "values", value)
+                check.known(at, codes.get(value, value), values.values, f'value of "{values.name}"')
 
 
 def _outliers(check: _Checker, domain: Domain, entity: Entity) -> None:

@@ -131,6 +131,8 @@ def known_values(schema: Schema, table: str, joins: Mapping[str, Join], referenc
 
 
 def _dimension(name: str, entry: Entry, known: Sequence[str]) -> Dimension:
+    codes = {str(word): str(value) for word, value in entry.get("codes", {}).items()}
+    coded = set(codes.values())
     worded = {str(value): tuple(words) for value, words in entry.get("values", {}).items()}
     return Dimension(
         name=name,
@@ -138,7 +140,8 @@ def _dimension(name: str, entry: Entry, known: Sequence[str]) -> Dimension:
         kind=entry["kind"],
         description=entry.get("description", ""),
         synonyms=_texts(entry, "synonyms"),
-        values={**dict.fromkeys(known, ()), **worded},
+        values={**dict.fromkeys((value for value in known if value not in coded), ()), **worded},
+        codes=codes,
         bands=tuple(float(edge) for edge in entry.get("bands", ())),
         identifying=entry.get("identifying", False),
     )

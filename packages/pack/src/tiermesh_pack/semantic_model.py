@@ -165,7 +165,9 @@ class Dimension:
     description: str = ""
     synonyms: tuple[str, ...] = ()
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Closed set of values, each with its synonyms; empty when open."""
+    """Closed set of values as people say them, each with its synonyms; empty when open."""
+    codes: Mapping[str, str] = field(default_factory=dict)
+    """Value as people say it ("Germany") to the one that is stored ("DE"), where the two differ."""
     bands: tuple[float, ...] = ()
     """Lower edges of a band after the first, ascending; "years since" when the column is a date."""
     identifying: bool = False

@@ -99,7 +99,11 @@ class Answering:
 
 def check_texts(query: Query) -> None:
     """Texts reach the database as parameters; only a NUL cannot be one."""
-    places: list[tuple[str, Sequence[str]]] = [("people", query.people), ("departments", query.departments)]
+    places: list[tuple[str, Sequence[str]]] = [
+        ("people", query.people),
+        ("departments", query.departments),
+        ("named", query.named),
+    ]
     places += [(f"filters[{index}].values", one.values) for index, one in enumerate(query.filters)]
     for index, side in enumerate(query.sides):
         places.append((f"sides[{index}]", (side.label, side.named, *side.people, *side.departments)))

@@ -62,6 +62,7 @@ def named(query: Query, model: SemanticModel) -> Wanted:
         people |= {name: f"sides[{number}].people[{index}]" for index, name in enumerate(side.people)}
         departments |= {name: f"sides[{number}].departments[{index}]" for index, name in enumerate(side.departments)}
     either = {side.named: f"sides[{number}]" for number, side in enumerate(query.sides) if side.named}
+    either |= {name: f"named[{index}]" for index, name in enumerate(query.named)}
     domain = model.domains.get(query.domain)
     for number, one in enumerate(query.filters):
         dimension = domain.dimensions.get(one.field) if domain else None
@@ -162,12 +163,15 @@ def resolve(
     units = {name: choose(name, place, "department") for name, place in wanted.departments.items()}
     both = {name: choose(name, place, "either") for name, place in wanted.either.items()}
     labels = {one.key: one.name for one in (*people.values(), *units.values(), *both.values())}
-    chosen = [one for name in query.departments for one in [units[name]]]
+    meant = [both[name] for name in query.named]
+    chosen = [*(units[name] for name in query.departments), *(one for one in meant if one.noun != "person")]
+    persons = [*(people[name] for name in query.people), *(one for one in meant if one.noun == "person")]
     filters = [_filter(one, domain, {**units, **people}) for one in query.filters]
     filters += _place_filters(chosen)
     resolved = replace(
         query,
-        people=_keys(people[name] for name in query.people),
+        people=_keys(persons),
+        named=(),
         departments=_keys(one for one in chosen if one.noun == "department"),
         filters=tuple(filters),
         sides=tuple(_side(side, people, units, both) for side in query.sides),
@@ -225,8 +229,8 @@ def _worded(domain: Domain, name: str) -> list[Candidate]:
     for dimension in domain.dimensions.values():
         if dimension.kind == "category" and dimension.name in ("country", "division", "city", "location"):
             for value, words in dimension.values.items():
-                if plain(name) in map(plain, words):
-                    found.append(Candidate(dimension.name, value, words[0], ""))
+                if plain(name) in map(plain, (value, *words)):
+                    found.append(Candidate(dimension.name, dimension.codes.get(value, value), value, ""))
     return found
 
 

@@ -120,6 +120,8 @@ class Query:
     population: Population = Population.VISIBLE
     people: tuple[str, ...] = ()
     departments: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    """People, departments or places as worded, where the question does not say which."""
     sides: tuple[Side, ...] = ()
     outliers: OutlierRule | None = None
 

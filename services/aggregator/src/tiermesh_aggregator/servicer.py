@@ -9,7 +9,7 @@ from tiermesh_runtime.errors import RpcError
 from tiermesh_aggregator import slots, wire
 from tiermesh_aggregator.actions.performing import Actions
 from tiermesh_aggregator.answering import Answering
-from tiermesh_aggregator.failures import AmbiguousNameError
+from tiermesh_aggregator.failures import AmbiguousNameError, SlotsIncompleteError, UnknownNameError
 from tiermesh_aggregator.gatekeeping import Gatekeeper, viewer
 from tiermesh_aggregator.query import Moment, Query, Viewer
 from tiermesh_aggregator.translation import translated
@@ -44,6 +44,8 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
             query = self._query(request, moment, who)
             try:
                 answer = await self._answering.answer(query, moment, who, self._gatekeeper.budget())
+            except UnknownNameError as error:
+                raise self._unsure(request, error) from error
             except AmbiguousNameError as error:
                 question = wire.clarification(error.question, error.options)
                 return pb.AggregateResponse(clarification=question, resolved=wire.resolved(query))
@@ -59,6 +61,14 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
         if request.WhichOneof("plan") == "query":
             return wire.query(request.query)
         return slots.question(self._answering.model, wire.slots(request.scores), moment, who, sure=self._sure)
+
+    def _unsure(self, request: pb.AggregateRequest, error: UnknownNameError) -> Exception:
+        """What was read as a name and is none was not read surely: then the slots are not complete."""
+        place = error.field.partition("[")[0]
+        guessed = {"named": "people", "departments": "departments", "sides": "comparison_sides", "filters": "filters"}
+        if request.WhichOneof("plan") == "scores" and place in guessed:
+            return SlotsIncompleteError([guessed[place]])
+        return error
 
     async def ListViews(
         self, request: pb.ListViewsRequest, context: grpc.aio.ServicerContext[pb.ListViewsRequest, pb.ListViewsResponse]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tiermesh_pack.semantic import Domain, Measure, SemanticModel
+from tiermesh_pack.semantic import Condition, Domain, Entity, Measure, SemanticModel
 
 from tiermesh_aggregator import calendars
 from tiermesh_aggregator.failures import SlotsIncompleteError
@@ -34,6 +34,13 @@ class Said:
     value: str
     confidence: float = 1.0
     inherited: bool = False
+    start: int = 0
+    end: int = 0
+    """Where the words stand in the question; both 0 when nowhere."""
+
+    def overlaps(self, other: "Said") -> bool:
+        """Whether both were read from the same words."""
+        return self.start < other.end and other.start < self.end
 
 
 @dataclass(frozen=True)
@@ -101,12 +108,12 @@ def question(model: SemanticModel, slots: Slots, moment: Moment, viewer: Viewer,
         aggregation=aggregation,
         measures=tuple(measures),
         group_by=tuple(group_by),
-        filters=_filters(domain, slots, reading),
+        filters=_filters(model, domain, slots, measures, reading),
         period=_period(domain, slots, measures, moment, reading),
         order_by=_ordering(slots, aggregation, measures),
         limit=min(max(slots.limit, 1), 1000) if slots.limit is not None else None,
         population=_population(slots, viewer, reading),
-        people=() if split else tuple(reading.values("people", slots.people, None)),
+        named=() if split else tuple(reading.values("people", slots.people, None)),
         departments=() if split else tuple(reading.values("departments", slots.departments, None)),
         sides=tuple(sides),
     )
@@ -188,15 +195,59 @@ def _sides(slots: Slots, reading: _Reading) -> tuple[Side, ...]:
     return tuple(sides) if len(sides) > 1 else ()
 
 
-def _filters(domain: Domain, slots: Slots, reading: _Reading) -> tuple[Filter, ...]:
+def _filters(
+    model: SemanticModel, domain: Domain, slots: Slots, measures: Sequence[str], reading: _Reading
+) -> tuple[Filter, ...]:
+    """The filters, without those that only repeat what the measure itself says."""
     found: dict[str, list[str]] = {}
-    for one in slots.filters:
-        name, equals, value = one.value.partition("=")
-        if not equals or not value or name not in domain.dimensions or one.confidence < reading.sure:
-            reading.missing += ["filters"] if "filters" not in reading.missing else []
-            continue
-        found.setdefault(name, []).append(value)
+    said = [(one, *one.value.partition("=")[::2]) for one in slots.filters]
+    for one, name, value in said:
+        verdict = (
+            "missing" if not value or one.confidence < reading.sure else _verdict(model, domain, one, measures, slots)
+        )
+        if verdict == "kept":
+            found.setdefault(name, []).append(value)
+        elif verdict == "missing" and "filters" not in reading.missing:
+            reading.missing.append("filters")
     return tuple(Filter(name, "in", tuple(values)) for name, values in found.items())
+
+
+def _verdict(model: SemanticModel, domain: Domain, one: Said, measures: Sequence[str], slots: Slots) -> str:
+    """kept; repeated (the measure holds it already, or both were read from the same words); or missing."""
+    name, _, value = one.value.partition("=")
+    dimension = domain.dimensions.get(name)
+    if dimension is None:
+        return "missing"
+    stored = dimension.codes.get(value, value)
+    for entity, conditions in _records(model, domain, measures, listed=slots.aggregation.value == "none"):
+        reachable = name in entity.dimensions or (entity.person and model.person and name in model.person.dimensions)
+        if not reachable:
+            return "repeated" if any(one.overlaps(measure) for measure in slots.measures) else "missing"
+        held = [rule for rule in conditions if rule.column == entity.dimensions.get(name)]
+        for rule in held:
+            inside = stored in map(str, rule.values)
+            if inside and rule.operator == "in" and len(rule.values) == 1:
+                return "repeated"
+            if inside is not (rule.operator == "in"):
+                return "missing"  # what the measure leaves out is asked for: another measure is meant
+    return "kept"
+
+
+def _records(
+    model: SemanticModel, domain: Domain, measures: Sequence[str], *, listed: bool
+) -> list[tuple[Entity, Sequence[Condition]]]:
+    """What the measures (or the list) are computed from, and what they hold already; of a ratio the numerator."""
+    found: list[tuple[Entity, Sequence[Condition]]] = []
+    for name in measures:
+        view = domain.lists.get(name)
+        if listed and view is not None:
+            found.append((domain.entities[view.entity], view.conditions))
+            continue
+        measure = domain.measures[name]
+        half = model.measure(measure.numerator, domain.name) if measure.compute == "ratio" else measure
+        entity = model.entity(half.entity) if half else None
+        found += [(entity, half.conditions)] if half and entity else []
+    return found
 
 
 def _period(domain: Domain, slots: Slots, measures: Sequence[str], moment: Moment, reading: _Reading) -> Period | None:

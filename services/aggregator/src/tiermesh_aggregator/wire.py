@@ -139,7 +139,8 @@ def _axis(message: scores_pb2.AxisScore) -> Said:
 
 
 def _said(message: scores_pb2.Slot) -> Said:
-    return Said(message.value, message.confidence, inherited=message.start == message.end)
+    same = message.start == message.end
+    return Said(message.value, message.confidence, inherited=same, start=message.start, end=message.end)
 
 
 def _said_period(message: scores_pb2.DateRange) -> SaidPeriod:

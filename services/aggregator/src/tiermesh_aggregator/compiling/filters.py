@@ -47,7 +47,7 @@ def meant(dimension: Dimension, given: Filter, place: str) -> Filter:
     if dimension.kind == "band":
         words = {label.lower(): label for label in band_labels(dimension)}
     elif dimension.values:
-        words = {word.lower(): value for value, synonyms in dimension.values.items() for word in (*synonyms, value)}
+        words = _words(dimension)
     else:
         return given
     chosen = []
@@ -61,6 +61,15 @@ def meant(dimension: Dimension, given: Filter, place: str) -> Filter:
             )
         chosen.append(known)
     return Filter(given.field, given.operator, tuple(dict.fromkeys(chosen)))
+
+
+def _words(dimension: Dimension) -> dict[str, str]:
+    """All words for the values of a closed set, in lower case, to the values as they are stored."""
+    found: dict[str, str] = {}
+    for value, synonyms in dimension.values.items():
+        stored = dimension.codes.get(value, value)
+        found |= {word.lower(): stored for word in (*synonyms, stored, value)}
+    return found
 
 
 def filtered(source: Source, dimension: Dimension, given: Filter, moment: Moment, place: str) -> Expression:
