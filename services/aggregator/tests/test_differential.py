@@ -22,7 +22,7 @@ roles = {
     "E00007": ("employee", "hr_admin"),
     "E00001": ("employee", "manager"),
 }
-rounds = 130
+rounds = 100
 
 
 class Reference:

@@ -144,3 +144,9 @@ def test_seeding_refuses_what_cannot_be_made(tmp_path: Path, capsys: pytest.Capt
     assert not (tmp_path / "hr.duckdb").exists()
     assert main(["--pack", str(tmp_path), *target]) == 1
     assert main(["--pack", str(root / "packs/hr"), "--database", "mysql://x"]) == 2
+
+
+def test_a_seeded_server_is_recognized(postgres_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--pack", str(root / "packs/hr"), "--database", postgres_url, "--employees", "60", "--years", "2"]
+    assert main(arguments) == 0
+    assert "Already seeded: 60 employees, 2 years, as of 2026-11-20" in capsys.readouterr().err

@@ -18,7 +18,6 @@ from tiermesh_aggregator.actions.performing import Actions
 from tiermesh_aggregator.actions.tokens import Tokens
 from tiermesh_aggregator.answering import Answering, Database
 from tiermesh_aggregator.engines.address import DuckAddress, address
-from tiermesh_aggregator.engines.duck import DuckEngine
 from tiermesh_aggregator.engines.engine import Engine
 from tiermesh_aggregator.engines.postgres import PostgresEngine
 from tiermesh_aggregator.failures import AggregatorError, DatabaseDownError
@@ -94,6 +93,9 @@ async def _engine(settings: AggregatorSettings) -> Engine:
             raise StartupError(f"{prefix}WORKERS: DuckDB belongs to one process; set it to 1, or use PostgreSQL")
         if not target.path.is_file():
             raise StartupError(f"{prefix}DATABASE: {target.path} does not exist; run: tiermesh seed")
+        # Imported only now: a process that ends here would else report the library's own leaks at exit.
+        from tiermesh_aggregator.engines.duck import DuckEngine
+
         return DuckEngine(
             target.path,
             memory=settings.memory_limit,

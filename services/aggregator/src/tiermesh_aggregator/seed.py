@@ -51,7 +51,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _already(console: Console, known: dict[str, str], wanted: dict[str, str], *, dated: bool) -> int:
     """The same data is kept, another size too: only `--force` throws data away."""
     shown = f"{known.get('employees')} employees, {known.get('years')} years, as of {known.get('as_of')}"
-    if known.get("schema") != wanted["schema"] or known.get("pack") != wanted["pack"]:
+    if known.get("tables", wanted["tables"]) != wanted["tables"] or known.get("pack") != wanted["pack"]:
         console.print(f"The database holds {known.get('pack')} with another schema; seed again with --force.")
         return 1
     different = [
