@@ -14,7 +14,7 @@ import numpy as np
 
 from tiermesh_classifier.encoder import Encoder
 from tiermesh_classifier.features import FEATURES_VERSION
-from tiermesh_classifier.heads import ConfidenceHead, LinearHead
+from tiermesh_classifier.heads import ConfidenceHead, Heads, LinearHead
 from tiermesh_classifier.scores import AXES
 
 FORMAT = "tiermesh-classifier-1"
@@ -39,6 +39,8 @@ class Artefact:
     vocabulary_version: str
     encoder: Encoder
     heads: Mapping[str, LinearHead]
+    # The heads, run together.
+    together: Heads
     confidence: ConfidenceHead
     manifest: Mapping[str, Any]
 
@@ -111,11 +113,13 @@ def load(folder: Path) -> Artefact:
         raise ArtefactError(f"{folder / 'calibration.json'}: was measured on other weights; {_MEND}")
     version = _digest(raw)[:12]
     encoder = Encoder((folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n"), np.load(folder / "idf.npy"))
+    heads = {name: _head(folder, name, manifest, calibration) for name in HEADS}
     return Artefact(
         version=version,
         vocabulary_version=manifest["vocabulary_version"],
         encoder=encoder,
-        heads={name: _head(folder, name, manifest, calibration) for name in HEADS},
+        heads=heads,
+        together=Heads(list(heads.values())),
         confidence=_confidence(folder, manifest, calibration),
         manifest=manifest,
     )
@@ -140,7 +144,7 @@ def _head(folder: Path, name: str, manifest: Mapping[str, Any], calibration: Map
     return LinearHead(
         axis=name,
         labels=tuple(manifest["labels"][name]),
-        weights=np.asarray(np.load(folder / f"{name}.weights.npy", mmap_mode="r")),  # a plain view of the map
+        weights=np.load(folder / f"{name}.weights.npy", mmap_mode="r"),
         bias=np.load(folder / f"{name}.bias.npy"),
         temperature=temperature,
         version=f"{name}-{digest}-t{temperature:.3f}",

@@ -33,7 +33,14 @@ def make_rules(words: PackWords, pack: Pack | None = None) -> RuleStage:
 
 def make_slots(pack: Pack) -> SlotFiller:
     """The slot filler of a pack's semantic model."""
-    return SlotFiller(pack.semantic, load_lexicon().not_names)
+    kinds = {name: intent.kind for name, intent in pack.vocabulary.intents.items()}
+    return SlotFiller(pack.semantic, load_lexicon(), kinds, known_units(pack))
+
+
+def known_units(pack: Pack) -> frozenset[str]:
+    """Departments that the pack's words for the population "department" name: "in finance" knows "finance"."""
+    said = (words.split() for words in pack.vocabulary.populations.get("department", ()))
+    return frozenset(words[1].lower() for words in said if len(words) == 2 and words[0] == "in")
 
 
 def assemble(pack: Pack, folder: Path) -> Classifier:

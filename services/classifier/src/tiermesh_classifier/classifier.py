@@ -12,7 +12,7 @@ from tiermesh_classifier import axes as shape
 from tiermesh_classifier.artefact import KEPT_AXES, TIER1_HEAD, Artefact
 from tiermesh_classifier.encoder import Vector
 from tiermesh_classifier.features import Features, features_of
-from tiermesh_classifier.heads import kept
+from tiermesh_classifier.heads import Read, kept, reasons
 from tiermesh_classifier.history import History
 from tiermesh_classifier.reading.calendar import Calendar
 from tiermesh_classifier.reading.reader import Reader, Reading
@@ -63,6 +63,17 @@ class UncertainStage(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Look:
+    """One turn as the trained stage sees it."""
+
+    vector: Vector
+    reads: Mapping[str, Read]
+    hits: Sequence[Hit]
+    history: History
+    familiar: float
+
+
 class Classifier:
     """The local stages over one pack and one artefact. Holds no state of calls: safe to share among threads."""
 
@@ -104,52 +115,49 @@ class Classifier:
     ) -> tuple[dict[str, AxisScore], Confidence]:
         features = features_of(reading, history, (hit.rule.name for hit in hits))
         vector = self.artefact.encoder.encode(features)
-        familiar = _familiarity(self.artefact, features, reading)
-        axes = {axis: self._axis(axis, vector, hits, history, familiar) for axis in AXES}
-        return axes, self._confidence(axes, vector, familiar, reading)
+        familiar = _familiarity(self.artefact, features, reading, history)
+        look = _Look(vector, self.artefact.together.read(vector), hits, history, familiar)
+        axes = {axis: self._axis(axis, look) for axis in AXES}
+        return axes, self._confidence(axes, look, truncated=reading.text.truncated)
 
-    def _axis(self, axis: str, vector: Vector, hits: Sequence[Hit], history: History, familiar: float) -> AxisScore:
-        head = self.artefact.heads[axis]
+    def _axis(self, axis: str, look: "_Look") -> AxisScore:
+        read, hits, history = look.reads[axis], look.hits, look.history
         evidence = list(evidence_of(hit for hit in hits if hit.rule.axis == axis))
         settled = self._rules.decides(axis, hits)
         if settled is not None and axis not in ("position", "needs_context"):
             strength = max(hit.rule.strength for hit in hits if hit.rule.axis == axis)
-            return AxisScore(spread(head.labels, {settled: strength}), Stage.RULE, self._rules.version, evidence)
-        raw = head.probabilities(vector)
-        distribution = dict(zip(head.labels, raw.tolist(), strict=True))
+            return AxisScore(spread(read.head.labels, {settled: strength}), Stage.RULE, self._rules.version, evidence)
+        distribution = read.probabilities
         if axis in KEPT_AXES and history.topic is not None:
-            keep = self.artefact.heads[f"keep_{axis}"].probabilities(vector)[0]
-            distribution = kept(distribution, getattr(history.topic, axis), float(keep))
+            keep = look.reads[f"keep_{axis}"].probabilities["yes"]
+            distribution = kept(distribution, getattr(history.topic, axis), keep)
         placed = shape.structural(axis, distribution, history)
         if placed is not None and not history.running:
             evidence.append(Evidence(EvidenceKind.HISTORY, _STRUCTURAL))
-            return AxisScore({**placed, NO_SIGNAL: 0.0}, Stage.RULE, head.version, evidence)
-        picked = head.labels.index(max(distribution, key=distribution.__getitem__))
+            return AxisScore({**placed, NO_SIGNAL: 0.0}, Stage.RULE, read.head.version, evidence)
+        picked = max(distribution, key=distribution.__getitem__)
         evidence += [
             Evidence(EvidenceKind.FEATURE, name, weight)
-            for name, weight in head.reasons(vector, picked, self.artefact.encoder)
+            for name, weight in reasons(read, look.vector, picked, self.artefact.encoder)
         ]
-        return AxisScore(shape.doubted(placed or distribution, familiar), Stage.TRAINED, head.version, evidence)
+        return AxisScore(
+            shape.doubted(placed or distribution, look.familiar), Stage.TRAINED, read.head.version, evidence
+        )
 
-    def _confidence(
-        self, axes: Mapping[str, AxisScore], vector: Vector, familiar: float, reading: Reading
-    ) -> Confidence:
+    def _confidence(self, axes: Mapping[str, AxisScore], look: "_Look", *, truncated: bool) -> Confidence:
         head = self.artefact.confidence
-        value = head.probability(self._stacked({name: score.distribution for name, score in axes.items()}, vector))
+        inputs = {name: score.distribution for name, score in axes.items()}
+        kinds = shape.kinds_of(inputs["intent"], self.words.kinds)
+        text = look.reads[TIER1_HEAD].probabilities
+        value = head.probability({**inputs, "kind": kinds, TIER1_HEAD: text})
         evidence = []
-        if familiar < shape.FAMILIAR:
-            value *= familiar / shape.FAMILIAR
-            evidence.append(Evidence(EvidenceKind.RULE, "unfamiliar_words", familiar - 1.0))
-        if reading.text.truncated:
+        if look.familiar < shape.FAMILIAR:
+            value *= look.familiar / shape.FAMILIAR
+            evidence.append(Evidence(EvidenceKind.RULE, "unfamiliar_words", look.familiar - 1.0))
+        if truncated:
             value *= 0.5
             evidence.append(Evidence(EvidenceKind.RULE, "text_not_read_to_its_end", -0.5))
         return Confidence(value, head.version, tuple(evidence))
-
-    def _stacked(self, axes: Mapping[str, Mapping[str, float]], vector: Vector) -> Mapping[str, Mapping[str, float]]:
-        """The inputs of the confidence: the axes, the kinds of intent, and the head that looks at the text alone."""
-        head = self.artefact.heads[TIER1_HEAD]
-        text = dict(zip(head.labels, head.probabilities(vector).tolist(), strict=True))
-        return {**axes, "kind": shape.kinds_of(axes["intent"], self.words.kinds), TIER1_HEAD: text}
 
     def _inherits(self, axes: Mapping[str, AxisScore], history: History) -> bool:
         if not history.running or history.topic is None:
@@ -166,8 +174,9 @@ class Classifier:
         return self._slots.fill(reading, sense, history)
 
 
-def _familiarity(artefact: Artefact, features: Features, reading: Reading) -> float:
-    """1 when the words are the model's; less as they are foreign; figures and names do not count against a text."""
-    if not reading.mended:
-        return 0.0
-    return artefact.encoder.known_share(features)
+def _familiarity(artefact: Artefact, features: Features, reading: Reading, history: History) -> float:
+    """1 when the words are the model's, less as they are foreign. Mere figures ("22:15") can answer, but not ask."""
+    share = artefact.encoder.known_share(features)
+    if share is not None:
+        return share
+    return 1.0 if history.running and any(token.text.isdigit() for token in reading.mended) else 0.0

@@ -112,7 +112,7 @@ def _period_signals(reading: Reading) -> Iterator[str]:
     if not reading.periods:
         yield "period:none"
     for period in reading.periods:
-        yield f"period:{period.kind}"
+        yield f"period:{_PLAIN_KINDS.get(period.kind, period.kind)}"
         yield f"period-size:{period_size(period.kind, period.days)}"
     if len(reading.periods) > 1:
         yield "period:several"
@@ -249,6 +249,7 @@ def _history_signals(reading: Reading, history: History) -> Iterator[str]:
         yield f"{found}|topic-temp-{topic.temporal}"
 
 
+_PLAIN_KINDS = {"weekday": "day", "month": "named"}
 _NO_SUPERLATIVE = frozenset(
     [
         "request",

@@ -23,20 +23,46 @@ class LinearHead:
     temperature: float
     version: str
 
-    def logits(self, vector: Vector) -> NDArray[np.float64]:
-        """Raw scores, before calibration."""
-        rows = self.weights[vector.positions]
-        return np.asarray(vector.values @ rows + self.bias, dtype=np.float64)
 
-    def probabilities(self, vector: Vector) -> NDArray[np.float64]:
-        """Calibrated probabilities in the order of `labels`."""
-        return softmax(self.logits(vector) / self.temperature)
+@dataclass(frozen=True)
+class Read:
+    """What one head says of a turn: calibrated probabilities by label, and how each feature spoke for each label."""
 
-    def reasons(self, vector: Vector, label: int, encoder: Encoder, most: int = 3) -> Sequence[tuple[str, float]]:
-        """The features that spoke loudest for or against a label; weights of one feature sum to nearly zero."""
-        share = vector.values * self.weights[vector.positions, label]
-        order = np.argsort(-np.abs(share))[:most]
-        return [(encoder.names[vector.positions[at]], float(share[at])) for at in order]
+    head: LinearHead
+    probabilities: Mapping[str, float]
+    # Features of the turn × labels.
+    shares: Floats
+
+
+class Heads:
+    """All heads side by side, so that a turn is looked up once. Each stays its own: this is only how they are run."""
+
+    def __init__(self, heads: Sequence[LinearHead]) -> None:
+        self._weights = np.concatenate([np.asarray(head.weights) for head in heads], axis=1)
+        self._bias = np.concatenate([head.bias for head in heads])
+        ends = np.cumsum([len(head.labels) for head in heads]).tolist()
+        self._parts = [(head, end - len(head.labels), end) for head, end in zip(heads, ends, strict=True)]
+
+    def read(self, vector: Vector) -> Mapping[str, Read]:
+        """Every head's reading of a turn, by its axis."""
+        shares = self._weights[vector.positions] * vector.values[:, None]
+        logits = shares.sum(axis=0) + self._bias
+        found = {}
+        for head, start, end in self._parts:
+            chances = softmax(logits[start:end] / head.temperature).tolist()
+            found[head.axis] = Read(head, dict(zip(head.labels, chances, strict=True)), shares[:, start:end])
+        return found
+
+
+def reasons(read: Read, vector: Vector, label: str, encoder: Encoder, most: int = 3) -> Sequence[tuple[str, float]]:
+    """The features that spoke loudest for or against a label; weights of one feature sum to nearly zero."""
+    share = read.shares[:, read.head.labels.index(label)]
+    if len(share) > most:
+        loudest = np.argpartition(-np.abs(share), most)[:most]
+        loudest = loudest[np.argsort(-np.abs(share[loudest]))]
+    else:
+        loudest = np.argsort(-np.abs(share))
+    return [(encoder.names[vector.positions[at]], float(share[at])) for at in loudest]
 
 
 @dataclass(frozen=True)
@@ -71,16 +97,12 @@ def _of(name: str, axes: Mapping[str, Mapping[str, float]]) -> float:
 
 
 def kept(distribution: Mapping[str, float], label: str, chance: float) -> dict[str, float]:
-    """Half the distribution, half one in which the topic's label has the given chance and the others share the rest.
-
-    The first half knows what the words say, the second that a turn may only make sense with its topic; measured, their
-    mean beats either.
-    """
+    """A distribution in which the topic's label has the given chance, and the others share the rest as they did."""
     if label not in distribution:
         return dict(distribution)
     others = 1.0 - distribution[label]
     scale = (1.0 - chance) / others if others > 1e-9 else 0.0
-    mixed = {name: share * (1.0 + scale) / 2 for name, share in distribution.items()}
+    mixed = {name: share * scale for name, share in distribution.items()}
     mixed[label] = 1.0 - sum(share for name, share in mixed.items() if name != label)
     return mixed
 

@@ -12,6 +12,7 @@ from tiermesh_classifier.reading.text import read_text
 from tiermesh_classifier.scores import AXES
 
 Phrase = tuple[tuple[str, ...], Term]
+_SHORTEST_VALUE = 4
 KINDS = ("data", "policy", "write", "chat")
 
 
@@ -74,7 +75,9 @@ def _of_domain(name: str, domain: Domain, shared: Mapping[str, Dimension]) -> It
 def _of_dimension(owner: str, dimension: Dimension) -> Iterator[Phrase]:
     yield from _all((dimension.label, *dimension.synonyms), Term("dimension", owner, dimension.name))
     for value, synonyms in dimension.values.items():
-        yield from _all((value.replace("_", " "), *synonyms), Term("filter", owner, dimension.name, value))
+        # A code such as "IN" or "IT" is an English word when folded: only its synonyms speak for it.
+        said = synonyms if len(value) < _SHORTEST_VALUE else (value.replace("_", " "), *synonyms)
+        yield from _all(said, Term("filter", owner, dimension.name, value))
 
 
 def _all(wordings: Iterable[str], term: Term) -> Iterator[Phrase]:

@@ -15,6 +15,7 @@ class Lexicon:
     cues: Mapping[str, tuple[tuple[str, ...], ...]]
     spellings: Mapping[str, str]
     not_names: frozenset[str]
+    weak_values: frozenset[str]
 
 
 def load_lexicon(language: str = "en") -> Lexicon:
@@ -29,6 +30,7 @@ def load_lexicon(language: str = "en") -> Lexicon:
         cues=cues,
         spellings=dict(document["spellings"]),
         not_names=frozenset(document["not_names"].split()),
+        weak_values=frozenset(document["weak_values"].split()),
     )
 
 

@@ -101,7 +101,11 @@ def read_month(match: re.Match[str], calendar: Calendar) -> tuple[date, date, st
         return None  # "may" is a verb unless something says month
     if words.startswith("since") and not match["to_month"]:
         return start, calendar.today + timedelta(days=1), "since"
-    return start, end, "named"
+    return (
+        start,
+        end,
+        "named" if (match["rel"] and match["rel"] not in ("in", "for", "of")) or match["year"] else "month",
+    )
 
 
 def _month_year(match: re.Match[str], month: int, calendar: Calendar) -> int:
@@ -177,7 +181,7 @@ def read_weekday(match: re.Match[str], calendar: Calendar) -> tuple[date, date, 
     if rel == "since":
         day = today - timedelta(days=(today.weekday() - target) % 7)
         return day, today + timedelta(days=1), "since"
-    return day, day + timedelta(days=1), "day"
+    return day, day + timedelta(days=1), "day" if rel and rel != "on" else "weekday"
 
 
 def read_month_day(match: re.Match[str], calendar: Calendar) -> tuple[date, date, str] | None:

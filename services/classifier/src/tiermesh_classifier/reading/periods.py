@@ -6,8 +6,10 @@ Every pattern is tried at every place; the longest reading wins. Dates are half-
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+
+from dateutil.relativedelta import relativedelta
 
 from tiermesh_classifier.reading import period_readings as say
 from tiermesh_classifier.reading.calendar import Calendar
@@ -32,6 +34,13 @@ class Period:
         if self.start is None or self.end is None:
             return None
         return (self.end - self.start).days
+
+    def upcoming(self, today: date) -> "Period":
+        """The next such period, where the words leave open which: a bare weekday or month that lies behind."""
+        if self.kind not in ("weekday", "month") or self.start is None or self.end is None or self.end > today:
+            return self
+        step = relativedelta(weeks=1) if self.kind == "weekday" else relativedelta(years=1)
+        return replace(self, start=self.start + step, end=self.end + step)
 
 
 _Read = Callable[[re.Match[str], Calendar], tuple[date | None, date | None, str] | None]

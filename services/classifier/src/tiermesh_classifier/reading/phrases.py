@@ -1,4 +1,4 @@
-"""Finds known phrases among the words of a text, the longest first. Knows nothing of what they mean."""
+"""Finds known phrases among the words of a text. Knows nothing of what they mean."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,42 +19,51 @@ class Found(Generic[T]):
 
 
 class PhraseIndex(Generic[T]):
-    """Phrases by their first word. A plural "s" on the last word of a text's phrase is forgiven."""
+    """Phrases by their first two words. A plural or possessive "s" in the text is forgiven."""
 
     def __init__(self, phrases: Iterable[tuple[Sequence[str], T]]) -> None:
-        self._by_first: dict[str, list[tuple[tuple[str, ...], T]]] = {}
-        for words, value in phrases:
-            key = tuple(words)
-            if key:
-                self._by_first.setdefault(key[0], []).append((key, value))
-        for entries in self._by_first.values():
-            entries.sort(key=lambda entry: -len(entry[0]))
+        self._words: set[str] = set()
+        self._single: dict[str, list[T]] = {}
+        # First word to second word to the rest of each phrase.
+        self._longer: dict[str, dict[str, list[tuple[tuple[str, ...], T]]]] = {}
+        for phrase, value in phrases:
+            words = tuple(phrase)
+            self._words.update(words)
+            if len(words) == 1:
+                self._single.setdefault(words[0], []).append(value)
+            elif words:
+                seconds = self._longer.setdefault(words[0], {})
+                seconds.setdefault(words[1], []).append((words[2:], value))
 
     def words(self) -> set[str]:
         """Every word of every phrase."""
-        return {word for entries in self._by_first.values() for key, _ in entries for word in key}
+        return set(self._words)
 
     def find(self, tokens: Sequence[Token]) -> Iterator[Found[T]]:
-        """Every phrase at every place, longer ones first at each place."""
-        texts = [token.text for token in tokens]
-        count = len(texts)
-        for at, word in enumerate(texts):
-            for form in _forms(word):
-                for key, value in self._by_first.get(form, ()):
-                    size = len(key)
-                    if size == 1:
-                        yield Found(value, at, at + 1)
-                    elif at + size <= count and _continues(key, texts, at):
-                        yield Found(value, at, at + size)
+        """Every phrase at every place."""
+        forms = [_forms(token.text) for token in tokens]
+        for at, first in enumerate(forms):
+            for word in first:
+                for value in self._single.get(word, ()):
+                    yield Found(value, at, at + 1)
+                seconds = self._longer.get(word)
+                if seconds is not None and at + 1 < len(forms):
+                    yield from _longer(seconds, forms, at)
+
+
+def _longer(
+    seconds: dict[str, list[tuple[tuple[str, ...], T]]], forms: Sequence[tuple[str, ...]], at: int
+) -> Iterator[Found[T]]:
+    for word in forms[at + 1]:
+        for rest, value in seconds.get(word, ()):
+            end = at + 2 + len(rest)
+            if end <= len(forms) and all(forms[at + 2 + step].count(want) for step, want in enumerate(rest)):
+                yield Found(value, at, end)
 
 
 def _forms(word: str) -> tuple[str, ...]:
+    if not word.endswith("s") or len(word) < 3:
+        return (word,)
     if word.endswith("'s"):
         return word, word[:-2]
-    if len(word) > 3 and word.endswith("s"):
-        return word, word[:-1]
-    return (word,)
-
-
-def _continues(key: tuple[str, ...], texts: Sequence[str], at: int) -> bool:
-    return all(expected in _forms(texts[at + offset]) for offset, expected in enumerate(key[1:], start=1))
+    return (word, word[:-1]) if len(word) > 3 else (word,)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from tiermesh_classifier.lexicon import Lexicon
 from tiermesh_classifier.reading.calendar import Calendar
@@ -34,6 +35,7 @@ class Reading:
     cues: tuple[Found[str], ...]
     terms: tuple[Found[Term], ...]
     periods: tuple[Period, ...]
+    today: date
 
     def has(self, cue: str) -> bool:
         """Whether a cue is among the words."""
@@ -72,6 +74,7 @@ class Reader:
             cues=tuple(self._cues.find(mended)),
             terms=tuple(self._terms.find(mended)),
             periods=_periods(text, tokens, mended, calendar),
+            today=calendar.today,
         )
 
     def _mend(self, token: Token) -> Token:

@@ -1,11 +1,12 @@
 """Puts the slots together: what the words say, what the pack means by default, what the conversation established."""
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 
 from tiermesh_pack.semantic import Domain, SemanticModel
 
 from tiermesh_classifier.history import History
+from tiermesh_classifier.lexicon import Lexicon
 from tiermesh_classifier.reading.periods import Period
 from tiermesh_classifier.reading.reader import Reading
 from tiermesh_classifier.scores import DateRange, Slot, Slots, Stage
@@ -32,14 +33,16 @@ class Sense:
 class SlotFiller:
     """Fills slots by one pack's semantic model."""
 
-    def __init__(self, semantic: SemanticModel, not_names: Set[str]) -> None:
+    def __init__(self, semantic: SemanticModel, lexicon: Lexicon, kinds: Mapping[str, str], units: Set[str]) -> None:
         self._semantic = semantic
-        self._not_names = not_names
+        self._lexicon = lexicon
+        self._kinds = kinds
+        self._units = units
 
     def fill(self, reading: Reading, sense: Sense, history: History) -> Slots:
         """The slots of a turn. Without a domain nothing can be aggregated, and names and dates are all there is."""
         domain = self._domain(sense.intent)
-        slots = _common(reading, sense, self._not_names)
+        slots = self._common(reading, sense)
         if domain is not None:
             slots = self._of_domain(slots, reading, sense, domain)
         if sense.continues:
@@ -52,15 +55,41 @@ class SlotFiller:
 
     def _of_domain(self, slots: Slots, reading: Reading, sense: Sense, domain: Domain) -> Slots:
         usual = domain.default_measure(sense.intent, sense.aggregation)
+        general = domain.default_measure("*", sense.aggregation)
         return replace(
             slots,
             domain=_domain_slot(reading, domain),
-            measures=tuple(words.measure_slots(reading, domain, usual)),
+            measures=tuple(words.measure_slots(reading, domain, usual, general)),
             group_by=tuple(words.group_slots(reading, domain)),
-            filters=tuple(words.filter_slots(reading, domain)),
+            filters=tuple(words.filter_slots(reading, domain, self._lexicon.weak_values)),
             descending=words.direction_of(reading) if sense.aggregation == "rank" else None,
             limit=words.limit_of(reading),
         )
+
+    def _common(self, reading: Reading, sense: Sense) -> Slots:
+        people: list[Slot] = []
+        departments: list[Slot] = []
+        for name in find_names(reading, self._lexicon.not_names, self._units):
+            start, end = reading.span(name.first, name.last)
+            slot = Slot(name.words[:200], name.confidence, start=start, end=end)
+            (people if name.kind == "person" else departments).append(slot)
+        named = bool(people or departments)
+        first, second = _ranges(reading, sense, ahead=self._looks_ahead(sense.intent))
+        sides: list[Slot] = []
+        if sense.aggregation == "compare":
+            sides = [*people, *departments] if len(people) + len(departments) > 1 else _period_sides(reading)
+        return Slots(
+            people=tuple(people[:200]),
+            departments=tuple(departments[:200]),
+            comparison_sides=tuple(sides[:20]),
+            date_range=first,
+            compared_range=second,
+            population=words.population_slot(reading, sense.cardinality, named),
+        )
+
+    def _looks_ahead(self, intent: str) -> bool:
+        """Whether a bare "Friday" or "March" is the next one: what is to be written, planned or looked up ahead."""
+        return self._kinds.get(intent) == "write" or intent.endswith((".calendar", ".simulate", ".shift"))
 
 
 def inherited(slots: Slots, history: History, sense: Sense) -> Slots:
@@ -112,30 +141,10 @@ def _one(slot: Slot | None) -> Slot | None:
     return _taken((slot,))[0] if slot is not None else None
 
 
-def _common(reading: Reading, sense: Sense, not_names: Set[str]) -> Slots:
-    people: list[Slot] = []
-    departments: list[Slot] = []
-    for name in find_names(reading, not_names):
-        start, end = reading.span(name.first, name.last)
-        slot = Slot(name.words[:200], name.confidence, start=start, end=end)
-        (people if name.kind == "person" else departments).append(slot)
-    named = bool(people or departments)
-    first, second = _ranges(reading, sense)
-    sides: list[Slot] = []
-    if sense.aggregation == "compare":
-        sides = [*people, *departments] if len(people) + len(departments) > 1 else _period_sides(reading)
-    return Slots(
-        people=tuple(people[:200]),
-        departments=tuple(departments[:200]),
-        comparison_sides=tuple(sides[:20]),
-        date_range=first,
-        compared_range=second,
-        population=words.population_slot(reading, sense.cardinality, named),
-    )
-
-
-def _ranges(reading: Reading, sense: Sense) -> tuple[DateRange | None, DateRange | None]:
+def _ranges(reading: Reading, sense: Sense, *, ahead: bool) -> tuple[DateRange | None, DateRange | None]:
     dated = [period for period in reading.periods if not period.unresolved]
+    if ahead:
+        dated = [period.upcoming(reading.today) for period in dated]
     open_ended = [period for period in reading.periods if period.unresolved]
     if not dated:
         return (_range(reading, open_ended[0]) if open_ended else None), None

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tiermesh_classifier.reading.reader import Reading
 
@@ -25,6 +25,7 @@ _UNIT = frozenset(
     ]
 )
 _PLACE_BEFORE = frozenset(["in", "within", "across", "from", "of", "for", "at"])
+_JOINING = frozenset(("and", "or", "vs", "versus", "against", "than", "&", "with"))
 _PART = re.compile(r"^[^\W\d_][^\W\d_'’-]*$")
 
 
@@ -39,28 +40,52 @@ class Name:
     confidence: float
 
 
-def find_names(reading: Reading, not_names: Set[str]) -> Iterator[Name]:
+def find_names(reading: Reading, not_names: Set[str], units: Set[str]) -> Iterator[Name]:
     """Names in order, none overlapping: titled people, "X's …", capitalised runs, "the X department".
 
-    `not_names` are words that are capitalised for other reasons.
+    `not_names` are words that are capitalised for other reasons; `units` are departments whose names the pack knows.
     """
-    taken = {at for period in reading.periods for at in reading.token_range(period.start_at, period.end_at)}
-    taken |= {
-        at
-        for found in reading.terms
-        if found.value.kind in ("filter", "measure")
-        for at in range(found.first, found.last)
-    }
-    at, count = 0, len(reading.tokens)
-    while at < count:
-        run = _run(reading, at, taken, not_names)
-        if run == at:
+    taken = _taken(reading, units)
+    at, before = 0, None
+    while at < len(reading.tokens):
+        name = _unit_name(reading, at, units)
+        end = at + 1 if name is not None else _run(reading, at, taken, not_names)
+        if end == at:
             at += 1
             continue
-        name = _named(reading, at, run)
-        if name is not None:
-            yield name
-        at = run
+        name = name or _named(reading, at, end)
+        if before is not None and _coordinated(reading, before, name):
+            name = replace(name, kind=before.kind)
+        yield name
+        at, before = end, name
+
+
+def _taken(reading: Reading, units: Set[str]) -> set[int]:
+    """Tokens that are spoken for by a period, a measure or a filter."""
+    taken = {at for period in reading.periods for at in reading.token_range(period.start_at, period.end_at)}
+    for found in reading.terms:
+        if found.value.kind in ("filter", "measure"):
+            taken.update(range(found.first, found.last))
+    return {at for at in taken if reading.tokens[at].text not in units}
+
+
+def _unit_name(reading: Reading, at: int, units: Set[str]) -> Name | None:
+    """A department that the pack knows, where the words around it make it one."""
+    if reading.tokens[at].text not in units:
+        return None
+    before = reading.tokens[at - 1].text if at else ""
+    before = reading.tokens[at - 2].text if before == "the" and at > 1 else before
+    after = reading.tokens[at + 1].text.rstrip("s") if at + 1 < len(reading.tokens) else ""
+    capital = _word(reading, at)[0].isupper() and at > 0
+    if not (capital or after in _UNIT or before in _PLACE_BEFORE or before in _JOINING):
+        return None
+    return Name("department", _word(reading, at), at, at + 1, 0.85)
+
+
+def _coordinated(reading: Reading, before: Name, name: Name) -> bool:
+    """Whether a name stands beside the one before: "Sales and Porto", "Anna, Ben"."""
+    between = [reading.tokens[at].text for at in range(before.last, name.first)]
+    return before.kind == "department" and name.confidence < 0.8 and len(between) == 1 and between[0] in _JOINING
 
 
 def _run(reading: Reading, first: int, taken: Set[int], not_names: Set[str]) -> int:
@@ -82,7 +107,8 @@ def _name_like(reading: Reading, at: int, not_names: Set[str]) -> bool:
     bare = re.sub(r"['’]s$", "", word)
     if len(bare) < 2 or not bare[0].isupper() or not _PART.match(bare) or bare.lower() in not_names:
         return False
-    sentence_start = at == 0 or not _adjacent(reading, at)
+    titled = at > 0 and reading.tokens[at - 1].text in _TITLE
+    sentence_start = at == 0 or not (titled or _adjacent(reading, at))
     if not sentence_start:
         return True
     # A first word is capitalised anyway: only a possessive or a following surname makes it a name.
@@ -91,7 +117,7 @@ def _name_like(reading: Reading, at: int, not_names: Set[str]) -> bool:
     )
 
 
-def _named(reading: Reading, first: int, last: int) -> Name | None:
+def _named(reading: Reading, first: int, last: int) -> Name:
     start, end = reading.span(first, last)
     words = re.sub(r"['’]s$", "", reading.text.raw[start:end]).strip()
     before = reading.tokens[first - 1].text if first else ""

@@ -1,7 +1,7 @@
 """Group-by, order, limit, filters and population from the words and the semantic model's terms."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from tiermesh_pack.semantic import Domain
 
@@ -37,9 +37,20 @@ _LIMIT = re.compile(
 )
 
 
-def measure_slots(reading: Reading, domain: Domain, usual: str) -> list[Slot]:
-    """The measure that the words name; among several the longer phrase, then the one that is not meant anyway."""
-    found = [f for f in reading.terms if f.value.kind == "measure" and f.value.domain == domain.name]
+def measure_slots(reading: Reading, domain: Domain, usual: str, general: str) -> list[Slot]:
+    """The measure that the words name; among several the one that is not meant anyway, then the longer phrase.
+
+    The domain's own name ("leave") names no measure, and neither does what the domain means in `general` when the
+    intent usually means something else.
+    """
+    found = [
+        f
+        for f in reading.terms
+        if f.value.kind == "measure"
+        and f.value.domain == domain.name
+        and not (f.value.name == general != usual)
+        and not (f.last - f.first == 1 and reading.mended[f.first].text in domain.synonyms)
+    ]
     if not found:
         return []
     best = max(found, key=lambda f: (f.value.name != usual, f.last - f.first, -f.first))
@@ -75,7 +86,7 @@ def _grouped(reading: Reading, found: Found[Term]) -> bool:
     return words[found.first] in ("by", "per", "across") or (found.first > 0 and words[found.first - 1] in _GROUPING)
 
 
-def filter_slots(reading: Reading, domain: Domain) -> list[Slot]:
+def filter_slots(reading: Reading, domain: Domain, weak: Set[str]) -> list[Slot]:
     """Values of closed dimensions, as "dimension=value"; the longest phrase at a place wins."""
     taken: set[int] = set()
     slots: dict[str, Slot] = {}
@@ -84,7 +95,7 @@ def filter_slots(reading: Reading, domain: Domain) -> list[Slot]:
         if term.kind != "filter" or term.name not in domain.dimensions or (term.domain and term.domain != domain.name):
             continue
         places = set(range(found.first, found.last))
-        if places & taken:
+        if places & taken or (len(places) == 1 and reading.mended[found.first].text in weak):
             continue
         taken |= places
         start, end = reading.span(found.first, found.last)
@@ -118,6 +129,8 @@ def population_slot(reading: Reading, cardinality: str, named: bool) -> Slot | N
         return None
     if cardinality == "one":
         return _said(said, ("self",)) or Slot("self", 0.7)
+    if cardinality != "team":
+        return None
     return _said(said, ("reports", "department", "team")) or Slot("team", 0.6)
 
 

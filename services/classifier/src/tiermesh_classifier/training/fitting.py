@@ -1,5 +1,6 @@
 """Fits the heads and calibrates them on turns they have not seen. Writes nothing."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from tiermesh_classifier.encoder import Vector
@@ -30,10 +32,12 @@ def matrix_of(vectors: Sequence[Vector], width: int) -> sp.csr_matrix:
     starts = np.concatenate([[0], np.cumsum(lengths)])
     positions = np.concatenate([vector.positions for vector in vectors]) if vectors else np.zeros(0, dtype=np.int64)
     values = np.concatenate([vector.values for vector in vectors]) if vectors else np.zeros(0, dtype=np.float32)
-    return sp.csr_matrix((values.astype(np.float64), positions, starts), shape=(len(vectors), width))  # type: ignore[no-untyped-call]  # published without annotations
+    return sp.csr_matrix((values, positions, starts), shape=(len(vectors), width))  # type: ignore[no-untyped-call]  # published without annotations
 
 
-def fit(matrix: sp.csr_matrix, targets: Sequence[str], labels: Sequence[str], weights: Matrix, *, c: float) -> Fitted:
+def fit(
+    matrix: sp.csr_matrix, targets: Sequence[str], labels: Sequence[str], weights: Matrix, *, c: float, steps: int = 150
+) -> Fitted:
     """A multinomial logistic regression. A label without examples gets a bias that keeps it improbable."""
     present = sorted(set(targets), key=list(labels).index)
     width, size = matrix.shape[1], len(labels)
@@ -43,8 +47,10 @@ def fit(matrix: sp.csr_matrix, targets: Sequence[str], labels: Sequence[str], we
     if len(present) == 1:
         bias[columns[0]] = 0.0
         return Fitted(tuple(labels), out, bias)
-    model = LogisticRegression(C=c, max_iter=300, tol=1e-3)  # type: ignore[no-untyped-call]  # published without annotations
-    model.fit(matrix, [present.index(target) for target in targets], sample_weight=weights)
+    model = LogisticRegression(C=c, max_iter=steps, tol=2e-3)  # type: ignore[no-untyped-call]  # published without annotations
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of steps is bounded on purpose
+        model.fit(matrix, [present.index(target) for target in targets], sample_weight=weights)
     if len(present) == 2:
         out[:, columns[0]], out[:, columns[1]] = -model.coef_[0] / 2, model.coef_[0] / 2
         bias[columns[0]], bias[columns[1]] = -model.intercept_[0] / 2, model.intercept_[0] / 2

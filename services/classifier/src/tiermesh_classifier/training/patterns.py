@@ -124,17 +124,18 @@ class Expander:
         self._labels = labels
         self._kinds = kinds
 
-    def expand(self, grammar: Grammar, samples: int = SAMPLES) -> list[Turn]:
-        """All turns of one file, without repetitions of a text in the same place."""
+    def expand(self, grammars: Sequence[Grammar], samples: int = SAMPLES, begun: Sequence[Turn] = ()) -> list[Turn]:
+        """All turns of the files, each text once in its place. `begun` are hand-written openings to go on from, too."""
         turns: dict[tuple[str, str], Turn] = {}
-        openings: list[Turn] = []
-        for number, group in enumerate(grammar.groups):
-            for turn in self._group(grammar, group, number, samples):
-                if turns.setdefault((turn.text, _place(turn)), turn) is turn and not turn.history.running:
-                    openings.append(turn)
-        for number, group in enumerate(grammar.follow_ups):
-            for turn in self._follow_ups(grammar, group, number, openings, samples):
-                turns.setdefault((turn.text, _place(turn)), turn)
+        for grammar in grammars:
+            for number, group in enumerate(grammar.groups):
+                for turn in self._group(grammar, group, number, samples):
+                    turns.setdefault((turn.text, _place(turn)), turn)
+        openings = [turn for turn in (*begun, *turns.values()) if not turn.history.running]
+        for grammar in grammars:
+            for number, group in enumerate(grammar.follow_ups):
+                for turn in self._follow_ups(grammar, group, number, openings, samples):
+                    turns.setdefault((turn.text, _place(turn)), turn)
         return list(turns.values())
 
     def _group(self, grammar: Grammar, group: Mapping[str, Any], number: int, samples: int) -> Iterator[Turn]:
@@ -165,7 +166,7 @@ class Expander:
             return
         for index, pattern in enumerate(group["texts"]):
             chance = random.Random(zlib.crc32(f"{where}|{pattern}".encode()))  # noqa: S311 - repeatable samples, no secret
-            for sample in range(int(group.get("samples", samples))):
+            for sample in range(min(int(group.get("samples", samples)), 3 * samples)):
                 text, said = self._fill(str(pattern), grammar, chance, where)
                 opening = chance.choice(fitting)
                 labels = {**opening.labels, "ambiguous": "no", "multi_step": "no", **header, **said}

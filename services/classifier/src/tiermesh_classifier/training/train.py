@@ -33,9 +33,10 @@ from tiermesh_classifier.training.fitting import (
 from tiermesh_classifier.training.noise import noisy, wrapped
 from tiermesh_classifier.training.patterns import Expander, Labels, load_grammars
 from tiermesh_classifier.training.turns import Turn, group_folds, read_turns, turns_of
+from tiermesh_classifier.training.weaving import woven
 from tiermesh_classifier.vocabulary import KINDS, PackWords, words_of
 
-FOLDS = 4
+FOLDS = 3
 STRENGTH = 2.0
 # Relative dates in examples are read from here; only lengths of periods matter, not the dates.
 _READING_DAY = date(2026, 6, 17)
@@ -56,6 +57,8 @@ class Options:
     strength: float = STRENGTH
     pattern_samples: int = 6
     noise: bool = True
+    # Optimisation steps a head may take.
+    most_steps: int = 150
 
 
 def train(pack: Pack, data: Sequence[Path], out: Path, options: Options | None = None, tell: Progress = print) -> str:
@@ -93,12 +96,10 @@ def labelled_turns(pack: Pack, words: PackWords, data: Sequence[Path], options: 
     labels = Labels(axis_labels(words))
     expander = Expander(labels, words.kinds)
     grammars = load_grammars(pattern_files(pack), labels)
-    for grammar in grammars:
-        turns += expander.expand(grammar, options.pattern_samples)
-    if not options.noise:
-        return turns
+    turns += expander.expand(grammars, options.pattern_samples, turns)
     lists = {name: [text for text, _ in entries] for name, entries in grammars[0].lists.items()} if grammars else {}
-    return [*turns, *noisy(turns), *wrapped(turns, lists)]
+    turns += woven(turns, lists)
+    return [*turns, *noisy(turns), *wrapped(turns, lists)] if options.noise else turns
 
 
 def pattern_files(pack: Pack) -> list[Path]:
@@ -216,7 +217,7 @@ def _fitted(
     if head in KEEP_HEADS and places:
         rows, weights = rows[places], weights[places]
         targets = [targets[at] for at in places]
-    return fit(rows, targets, labels[head], weights, c=options.strength)
+    return fit(rows, targets, labels[head], weights, c=options.strength, steps=options.most_steps)
 
 
 def _truth(data: _Set, head: str, labels: Mapping[str, Sequence[str]]) -> np.ndarray:
