@@ -50,7 +50,7 @@ async def narrate(client: AsyncAnthropic, question: str, result: Any) -> str:
         (
             "How many leave requests were there?",
             {"columns": ["leave_requests"], "rows": [[412]]},
-            "The leave requests for this: 412.",
+            "Leave requests: 412.",
         ),
         (
             "Total expenses per department",
@@ -65,7 +65,8 @@ async def narrate(client: AsyncAnthropic, question: str, result: Any) -> str:
         (
             "How did leave develop?",
             {"columns": ["month", DAYS], "rows": [["2026-01", 12], ["2026-02", 40], ["2026-03", 20]]},
-            "Leave days went from 12 days in 2026-01 to 20 days in 2026-03; the highest was 40 days in 2026-02.",
+            "Leave days went from 12 days in January 2026 to 20 days in March 2026; the highest was 40 days in "
+            "February 2026.",
         ),
         ("Who is away?", {"columns": ["employee"], "rows": [["Ben Li"], ["Dan Roe"]]}, "I found: Ben Li and Dan Roe."),
         ("Who is away?", {"columns": ["employee"], "rows": []}, "I found no matching records for that."),

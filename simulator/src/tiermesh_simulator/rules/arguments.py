@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, Final
 
+from tiermesh_simulator.rules import breadth
+from tiermesh_simulator.rules.choice import asks_what_if, asks_write
 from tiermesh_simulator.rules.dates import Period, find_period
 from tiermesh_simulator.rules.dialogue import Dialogue
-from tiermesh_simulator.rules.entities import amount_in, groups_in, limit_in, people_in
+from tiermesh_simulator.rules.entities import amount_in, groups_in, leaders_in, limit_in, people_in
 from tiermesh_simulator.rules.lexicon import best_likeness, overlap, words
 from tiermesh_simulator.wordlist import word_set
 
@@ -26,23 +28,26 @@ _QUERY: Final = word_set("query question text q search topic term keyword docume
 _REASON: Final = word_set("reason why rationale explanation note comment message purpose detail")
 _LIMIT: Final = frozenset({"limit", "top", "n", "max", "first", "size"})
 _BY: Final = frozenset({"by", "group", "dimension"})
-_ASCENDING: Final = re.compile(
-    r"\b(least|fewest|lowest|bottom|worst|smallest|shortest|ascending|earliest)\b", re.IGNORECASE
-)
+# Without a period, these look ahead from today.
+_AHEAD: Final = re.compile(r"\b(?:next|upcoming|coming)\b", re.IGNORECASE)
+_EXAMPLES: Final = re.compile(r"\b(?:such as|e\.g\.|for example)\s+([^.;]+)", re.IGNORECASE)
+# Above this a text argument holds a sentence, below it a name.
+_NAME_LENGTH: Final = 60
 _COUNTED: Final = re.compile(
     r"\bhow many\b.*\b(request|claim|day|ticket|review|people|employee|joiner|leaver)|\bnumber of\b", re.IGNORECASE
 )
 _BREAKDOWN: Final = re.compile(r"\b(?:by|per|each|every|across|which)\s+([a-z]+)(?:\s+and\s+([a-z]+))?", re.IGNORECASE)
 _AGGREGATIONS: Final = (
-    (re.compile(r"\b(average|mean|avg|rate)\b", re.IGNORECASE), ("average", "avg", "mean")),
-    (re.compile(r"\b(compare|versus|vs|than)\b", re.IGNORECASE), ("compare", "comparison")),
-    (re.compile(r"\b(trend|over time|develop|month by month|monthly)\b", re.IGNORECASE), ("trend", "series")),
+    (re.compile(r"\b(average|mean|avg|rate|per person|percentage)\b", re.I), ("average", "avg", "mean")),
+    (re.compile(r"\b(compare|compared|versus|vs)\b", re.I), ("compare", "comparison")),
+    (re.compile(r"\b(trend|over time|develop\w*|month by month|monthly)\b", re.I), ("trend", "series")),
     (
-        re.compile(r"\b(most|least|top|bottom|highest|lowest|rank|best|worst)\b", re.IGNORECASE),
+        re.compile(r"\b(most|least|fewest|top|bottom|highest|lowest|rank|best|worst|longest|biggest|largest)\b", re.I),
         ("rank", "top", "sum", "total"),
     ),
-    (re.compile(r"\b(how many|number of|count)\b", re.IGNORECASE), ("count", "sum")),
-    (re.compile(r"\b(total|how much|sum)\b", re.IGNORECASE), ("sum", "total")),
+    (re.compile(r"\b(than)\b", re.I), ("compare", "comparison")),
+    (re.compile(r"\b(how many|number of|count)\b", re.I), ("count", "sum")),
+    (re.compile(r"\b(total|how much|sum|spen[dt]|cost|paid)\b", re.I), ("sum", "total")),
 )
 
 
@@ -59,6 +64,8 @@ class Clues:
     limit: int | None
     # The prompt says that ends of periods are exclusive.
     exclusive: bool = False
+    # The question looks ahead from today, as in "the next holiday".
+    ahead: bool = False
     root: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -67,23 +74,61 @@ def clues_of(dialogue: Dialogue, question: str | None = None, person: str | None
     asked = question if question is not None else dialogue.question
     context = dialogue.context if question is None else asked
     period = find_period(asked, dialogue.today) or find_period(context, dialogue.today)
+    if period is not None and asks_write(asked):
+        period = _lengthened(period, amount_in(asked, "day"))
+    people = [person] if person is not None else people_in(asked) or people_in(context)
+    leaders = leaders_in(context)
     return Clues(
         question=context,
         words=words(context),
-        people=[person] if person is not None else people_in(asked) or people_in(context),
+        people=[name for name in people if name not in leaders],
         groups=groups_in(asked) or groups_in(context),
         period=period,
         today=dialogue.today,
         limit=limit_in(asked) or limit_in(context),
         exclusive="exclusive" in f"{dialogue.system}{dialogue.whole_text}".lower(),
+        ahead=period is None and bool(_AHEAD.search(asked)) and not asks_what_if(asked),
     )
+
+
+def _lengthened(period: Period, days: float | None) -> Period:
+    """Return "three days off from Monday" as Monday to Wednesday; weekends are left out."""
+    if period.start != period.end or days is None or days <= 1:
+        return period
+    end, left = period.start, int(days) - 1
+    while left:
+        end += timedelta(days=1)
+        left -= end.weekday() < 5
+    return Period(period.start, end, period.words)
 
 
 def fill(schema: Mapping[str, Any], clues: Clues) -> dict[str, Any]:
     """Return the arguments for a tool's schema."""
     rooted = Clues(**{name: getattr(clues, name) for name in Clues.__slots__ if name != "root"}, root=schema)
     value = _object(schema, rooted)
-    return value if isinstance(value, dict) else {}
+    if not isinstance(value, dict):
+        return {}
+    return _settled(schema, value, rooted)
+
+
+def _settled(schema: Mapping[str, Any], value: dict[str, Any], clues: Clues) -> dict[str, Any]:
+    """Bring arguments that depend on each other together: what is ranked from the least, what is compared."""
+    properties: Mapping[str, Any] = schema.get("properties") or {}
+    for key, sub in properties.items():
+        if key in value or not set(words(key)) & {"order", "sort"}:
+            continue
+        ordered = breadth.order(_resolved(sub.get("items"), clues), clues.question, value.get("measures"))
+        if ordered:
+            value[key] = ordered
+    if value.get("sides"):
+        kinds = (properties.get("aggregation") or {}).get("enum") or ()
+        value["aggregation"] = "compare" if "compare" in kinds else value.get("aggregation")
+        # The sides say which periods and which people.
+        for key in {"group_by", *(name for side in value["sides"] for name in side)}:
+            value.pop(key, None)
+    elif value.get("aggregation") == "compare" and "sides" in properties and not value.get("group_by"):
+        value["aggregation"] = "sum"
+    return value
 
 
 def _resolved(schema: object, clues: Clues) -> Mapping[str, Any]:
@@ -117,7 +162,8 @@ def _object(schema: Mapping[str, Any], clues: Clues) -> object:
 def _value(key: str, schema: Mapping[str, Any], clues: Clues, *, required: bool) -> object:
     """Return a value for one property, or MISSING when the question says nothing and nothing is required."""
     if "const" in schema:
-        return schema["const"]
+        said = required or overlap(key, clues.words) >= 0.99
+        return schema["const"] if said else MISSING
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((item for item in kind if item != "null"), "string")
@@ -131,12 +177,18 @@ def _value(key: str, schema: Mapping[str, Any], clues: Clues, *, required: bool)
     elif kind in ("integer", "number"):
         value = _number(key, schema, clues)
     elif kind == "boolean":
-        value = True if best_likeness(words(key)[-1], clues.words) >= 0.6 else MISSING
+        value = True if overlap(key, clues.words) >= 0.9 or _flagged(key, clues) else MISSING
     else:
         value = _text(key, schema, clues)
     if value is MISSING and required:
-        return schema.get("default", _fallback(key, kind, schema, clues))
+        return schema["default"] if "default" in schema else _fallback(key, kind, schema, clues)
     return value
+
+
+def _flagged(key: str, clues: Clues) -> bool:
+    """Return whether a flag of one word, its prefix aside, is said by a synonym."""
+    own = [word for word in words(key) if word not in ("is", "has", "only", "with", "include")]
+    return len(own) == 1 and best_likeness(own[0], clues.words) >= 0.6
 
 
 def _fallback(key: str, kind: object, schema: Mapping[str, Any], clues: Clues) -> object:  # noqa: PLR0911 - a list of cases
@@ -155,10 +207,16 @@ def _fallback(key: str, kind: object, schema: Mapping[str, Any], clues: Clues) -
         return clues.today.isoformat() if not own & _FROM else clues.today.replace(month=1, day=1).isoformat()
     if own & _PERSON:
         return "me"
+    examples = _EXAMPLES.search(str(schema.get("description", "")))
+    if examples is not None:
+        values = [value for value in re.split(r",\s*|\s+(?:or|and)\s+", examples.group(1).strip()) if value]
+        return max(values, key=lambda value: overlap(value, clues.words)) if values else MISSING
+    if schema.get("maxLength", _NAME_LENGTH + 1) <= _NAME_LENGTH:
+        return MISSING
     return clues.question.splitlines()[0][:200]
 
 
-def _enum(key: str, values: list[Any], clues: Clues) -> object:
+def _enum(key: str, values: list[Any], clues: Clues) -> object:  # noqa: PLR0911 - a list of cases
     own = set(words(key))
     lowered = [str(value).lower() for value in values]
     if {"asc", "desc"} <= set(lowered) or {"ascending", "descending"} <= set(lowered):
@@ -166,16 +224,25 @@ def _enum(key: str, values: list[Any], clues: Clues) -> object:
             r"\b(most|least|top|bottom|highest|lowest|rank|fewest|longest|worst|best)\b", clues.question, re.I
         ):
             return MISSING
-        wanted = "asc" if _ASCENDING.search(clues.question) else "desc"
+        wanted = "asc" if breadth.LEAST.search(clues.question) else "desc"
         return next(value for value in values if str(value).lower().startswith(wanted))
     if own & {"aggregation", "aggregate", "operation", "function", "statistic"}:
         for pattern, names in _AGGREGATIONS:
             for name in names if pattern.search(clues.question) else ():
                 if name in lowered:
                     return values[lowered.index(name)]
+        if "list" in lowered:
+            return MISSING
     if own & _BY and not own & {"order", "sort"}:
         found = _dimensions(values, clues)
         return found[0] if found else MISSING
+    if own == {"shift"} and "shift" not in clues.words:
+        return MISSING
+    if own & {"population", "scope", "whose"}:
+        # Named people are whom it is about; "my" is then only a word of the question.
+        named = clues.people or leaders_in(clues.question)
+        whose = None if named else breadth.population(values, clues.question)
+        return MISSING if whose is None else whose
     scored = [(_enum_score(str(value), clues), -position) for position, value in enumerate(values)]
     best, at = max(scored)
     return values[-at] if best > 0.45 else MISSING
@@ -197,7 +264,9 @@ def _dimensions(values: Sequence[Any], clues: Clues) -> list[Any]:
     wanted: list[str] = []
     for match in _BREAKDOWN.finditer(clues.question):
         wanted.extend(word for word in match.groups() if word)
-    if re.search(r"\bwho\b|\bwhose\b|\bpeople\b|\bemployees\b", clues.question, re.IGNORECASE):
+    if re.search(
+        r"\bwho\b|\bwhose\b|\b(?:which|what) (?:people|employees|colleagues)\b", clues.question, re.IGNORECASE
+    ):
         wanted.append("employee")
     if re.search(r"\btrend|over time|develop|monthly|month by month\b", clues.question, re.IGNORECASE):
         wanted.append("month")
@@ -226,9 +295,21 @@ def _nested(schema: Mapping[str, Any], clues: Clues, *, required: bool) -> objec
     return value if required or says_something else MISSING
 
 
-def _array(key: str, schema: Mapping[str, Any], clues: Clues, *, required: bool) -> object:
+def _array(  # noqa: PLR0911 - a list of cases
+    key: str, schema: Mapping[str, Any], clues: Clues, *, required: bool
+) -> object:
     items = _resolved(schema.get("items"), clues)
     own = set(words(key))
+    described = str(schema.get("description", ""))
+    if own & {"side", "comparison"} and items.get("type") == "object":
+        found = breadth.sides(items, clues.question, clues.groups, clues.people, clues.today)
+        return found if len(found) >= max(schema.get("minItems", 0), 1) else MISSING
+    if own & {"filter"} and items.get("type") == "object" and "field" in (items.get("properties") or {}):
+        found = breadth.filters(items, described, clues.question)
+        return found or MISSING
+    if own & {"measure", "metric"} and items.get("enum"):
+        found = _measures(list(items["enum"]), described, clues)
+        return found or (list(items["enum"])[:1] if required else MISSING)
     if items.get("enum"):
         values = list(items["enum"])
         if own & _BY and not own & {"order", "sort"}:
@@ -252,6 +333,26 @@ def _array(key: str, schema: Mapping[str, Any], clues: Clues, *, required: bool)
     if own & _QUERY:
         return [clues.question.splitlines()[0]]
     return MISSING
+
+
+def _measures(values: Sequence[Any], described: str, clues: Clues) -> list[Any]:
+    """Return the figure that the question names, by its own name or by the label that the tool gives it."""
+    listing = breadth.only_lists(described)
+    known = [value for value in values if str(value) not in listing] or list(values)
+    money = bool(re.search(r"\bhow much\b|\bspen[dt]\b|\bcosts?\b|\bamounts?\b", clues.question, re.IGNORECASE))
+    # Every figure is about people.
+    asked = [word for word in clues.words if word not in ("person", "employee", "how", "of", "in")]
+    scored: list[tuple[float, int]] = []
+    for position, value in enumerate(known):
+        named = _enum_score(str(value), replace(clues, words=asked))
+        score = max(named, breadth.label_likeness(str(value), described, asked))
+        own = words(str(value))
+        score += 0.3 if money and own[0] == "amount" else 0.0
+        # Of figures that fit alike, the plainer one: what follows is said only when it is asked for.
+        score -= 0.02 * len([word for word in own if word not in clues.words])
+        scored.append((score, -position))
+    best, at = max(scored)
+    return [known[-at]] if best > 0.45 else []
 
 
 def _number(key: str, schema: Mapping[str, Any], clues: Clues) -> object:
@@ -282,7 +383,7 @@ def _text(key: str, schema: Mapping[str, Any], clues: Clues) -> object:  # noqa:
     dated = form in ("date", "date-time") or "iso 8601" in described or "yyyy-mm-dd" in described
     if dated or (own & (_FROM | _TO | _DAY) and not own & (_PERSON | _GROUP | _PLACE)):
         if clues.period is None:
-            return MISSING
+            return clues.today.isoformat() if clues.ahead and own & _FROM and form == "date" else MISSING
         day = clues.period.end if own & _TO else clues.period.start
         if own & _TO and "inclusive" not in described and (clues.exclusive or "exclusive" in described):
             day += timedelta(days=1)
@@ -300,6 +401,11 @@ def _text(key: str, schema: Mapping[str, Any], clues: Clues) -> object:  # noqa:
         return clues.people[0] if clues.people else MISSING
     if own & _QUERY:
         return clues.question.splitlines()[0]
+    if own == {"category"}:
+        match = re.search(
+            r"\bfor (?:a |an |the |my )?([a-z]+(?: [a-z]+)?)(?= of | on | in | at |[.,?!]|$)", clues.question
+        )
+        return match.group(1) if match else MISSING
     if own & _REASON:
         match = re.search(r"\b(?:because|reason:|for (?=a |an |my ))(.+?)[.?!]?$", clues.question)
         return match.group(1).strip() if match else MISSING

@@ -22,6 +22,7 @@ _MANY: Final = re.compile(
     r"|which employees|by)\b",
     re.IGNORECASE,
 )
+_ID: Final = re.compile(r"\b[A-Z]{1,4}-?\d{2,10}\b")
 _OWN: Final = re.compile(r"\b(my|i|me|mine|am i|do i|i'm|i've)\b", re.IGNORECASE)
 _STORED: Final = re.compile(r"\b(left|remaining|balance|available|status|rating|salary)\b", re.IGNORECASE)
 _MY_PEOPLE: Final = re.compile(r"\b(my|our) (team|reports|people|direct|department|group)", re.IGNORECASE)
@@ -34,10 +35,16 @@ _WRITE: Final = re.compile(
     re.IGNORECASE,
 )
 _RULES: Final = re.compile(
-    r"\b(policy|policies|rules?|allowed|handbook|entitled|how do i|can i|may i|guideline|limits?"
-    r"|claimed?|carry over)\b",
+    r"\b(policy|policies|rules?|allowed|handbook|entitled|entitlement|eligible|how (?:do|can|should|must) (?:i|we|one)"
+    r"|(?:can|may|must|could) (?:i|we|one)|do (?:i|we) (?:need|have) to|am i (?:allowed|entitled)|guidelines?|limits?"
+    r"|be claimed|allowances?|carry over|notice period|split|affects?|impact"
+    r"|(?:what does|how does) (?:that|this|it|the \w+|[a-z]+ [a-z]+) (?:do|work|count))\b",
     re.IGNORECASE,
 )
+# "Can I see my payslip?" asks for the payslip, "can you" for a deed.
+_SHOW: Final = re.compile(r"\b(?:can|could|may) (?:i|we) (?:see|have|get|view)\b", re.IGNORECASE)
+# Values that a question seldom holds: they come from an earlier result.
+_KEY_WORDS: Final = frozenset({"source", "id", "key", "token", "number"})
 _ENTITY_WORDS: Final = frozenset({"employee", "person", "who", "user", "claim", "id", "colleague"})
 _BULK_WORDS: Final = word_set("aggregate bulk list rank team summary group statistic stat")
 _SEARCH_WORDS: Final = frozenset({"search", "handbook", "policy", "document", "passage", "doc"})
@@ -61,6 +68,10 @@ class ToolDoc:
     write: bool
     what_if: bool
     graph: bool
+    # A required argument is a key that an earlier result has to give.
+    keyed: bool = False
+    # It tells what is left of something.
+    balance: bool = False
 
 
 def describe(tool: Mapping[str, Any]) -> ToolDoc:
@@ -84,7 +95,9 @@ def describe(tool: Mapping[str, Any]) -> ToolDoc:
     own = set(words(name))
     keys = {word for key in properties for word in words(key)}
     required = {word for key in schema.get("required") or () for word in words(str(key))}
-    bulk = bool(own & _BULK_WORDS) or bool(keys & {"group", "measure", "aggregation", "limit"})
+    bulk = bool(own & _BULK_WORDS) or bool(keys & {"group", "measure", "aggregation"})
+    # A list that can be cut short covers many, unless it is one person's.
+    bulk = bulk or ("limit" in keys and not keys & _ENTITY_WORDS and not own & _SEARCH_WORDS)
     return ToolDoc(
         name=name,
         schema=schema,
@@ -95,6 +108,8 @@ def describe(tool: Mapping[str, Any]) -> ToolDoc:
         write=bool(own & _WRITE_WORDS),
         what_if=bool(own & _WHAT_IF_WORDS),
         graph=bool(own & {"graphql", "graph"}),
+        keyed=any(set(words(str(key))[-1:]) & _KEY_WORDS for key in schema.get("required") or ()),
+        balance=bool(own & {"balance", "remaining", "accrual"}),
     )
 
 
@@ -141,13 +156,27 @@ def is_about_many(question: str) -> bool:
     return bool(_MANY.search(question))
 
 
+def asks_what_if(question: str) -> bool:
+    """Return whether a question supposes something that has not happened."""
+    return bool(_WHAT_IF.search(question))
+
+
+def asks_write(question: str) -> bool:
+    """Return whether a question wants something done."""
+    return bool(_WRITE.search(question))
+
+
+def asks_rules(question: str) -> bool:
+    """Return whether a question is about what is allowed or how something goes."""
+    return bool(_RULES.search(question)) and not _SHOW.search(question) and not asks_write(question)
+
+
 def _shape(tool: ToolDoc, question: str) -> float:
     """Return how well a tool's kind goes with the question's kind."""
-    score = 0.0
-    what_if, write = bool(_WHAT_IF.search(question)), bool(_WRITE.search(question))
-    rules = bool(_RULES.search(question)) and not write
+    what_if, write, rules = asks_what_if(question), asks_write(question), asks_rules(question)
     many = is_about_many(question) and not what_if
     single = bool(_OWN.search(question)) or bool(people_in(question))
+    score = 0.0
     if tool.what_if:
         score += 4.0 if what_if else -3.0
     if tool.write:
@@ -155,16 +184,24 @@ def _shape(tool: ToolDoc, question: str) -> float:
     elif write:
         score -= 1.0
     if tool.search:
-        score += 3.0 if rules else -1.5
+        score += 5.0 if rules else -1.5
     elif rules and not single:
         score -= 1.0
+    if tool.keyed and not _ID.search(question):
+        score -= 6.0
     if tool.graph:
         score += 3.0 if "graphql" in question.lower() else -4.0
+    return score + _breadth(tool, many=many and not rules, single=single, what_if=what_if)
+
+
+def _breadth(tool: ToolDoc, *, many: bool, single: bool, what_if: bool) -> float:
+    """Return how well it fits that a tool covers many people, or one."""
     if tool.bulk:
-        score += 2.5 if many and not rules else -0.5
+        return 2.5 if many else -4.0 if single or what_if else -0.5
     if tool.entity:
-        score += 1.5 if single and not many else -1.0 if many else 0.3
-    return score
+        supposed = 3.0 if what_if and tool.balance else 0.0
+        return supposed + (1.5 if single and not many else -1.0 if many else 0.3)
+    return 0.0
 
 
 def pick(tools: Sequence[ToolDoc], question: str) -> ToolDoc | None:

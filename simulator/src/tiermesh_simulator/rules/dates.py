@@ -96,7 +96,7 @@ _NAMED: Final[tuple[tuple[str, Callable[[date], tuple[date, date]]], ...]] = (
 
 def find_period(text: str, today: date) -> Period | None:
     """Return the first period that a text names; None when it names none."""
-    for finder in (_iso, _rolling, _quarter_named, _named, _month_named, _weekday, _year_named):
+    for finder in (_iso, _rolling, _quarter_named, _days_of_month, _named, _month_named, _weekday, _year_named):
         period = finder(text, today)
         if period is not None:
             return period
@@ -159,14 +159,48 @@ def _month_named(text: str, today: date) -> Period | None:
 
 
 def _weekday(text: str, today: date) -> Period | None:
-    match = re.search(rf"\b(last|next|on|this)?\s*({'|'.join(_WEEKDAYS)})\b", text, re.IGNORECASE)
+    names = "|".join(_WEEKDAYS)
+    match = re.search(
+        rf"\b(?:(last|next|on|this)\s+)?({names})\b(?:\s*(?:and|to|till|until|through|-|–)\s*({names})\b)?",
+        text,
+        re.IGNORECASE,
+    )
     if match is None:
         return None
     ahead = (_WEEKDAYS.index(match.group(2).lower()) - today.weekday()) % 7
     day = today + timedelta(days=ahead or 7)
     if (match.group(1) or "").lower() == "last":
         day -= timedelta(days=7)
-    return Period(day, day, match.group().strip())
+    further = (_WEEKDAYS.index(match.group(3).lower()) - day.weekday()) % 7 if match.group(3) else 0
+    return Period(day, day + timedelta(days=further), match.group().strip())
+
+
+def _days_of_month(text: str, today: date) -> Period | None:
+    """Several days of a month, as in "21 to 23 December" or "March 3-7"."""
+    through = r"(\d{1,2})(?:st|nd|rd|th)?\s*(?:-|–|to|till|until|through|and)\s*(?:the\s+)?(\d{1,2})(?:st|nd|rd|th)?"
+    year = r"(?:,?\s+(\d{4}))?"
+    for pattern in (
+        rf"\b{through}\s+(?:of\s+)?(?P<month>{_MONTH_WORDS})\b{year}",
+        rf"\b(?P<month>{_MONTH_WORDS})\s+{through}\b(?!\d){year}",
+    ):
+        match = re.search(pattern, text, re.IGNORECASE)
+        if match is None:
+            continue
+        days = [int(group) for group in match.groups() if group and group.isdigit()]
+        first, last = _month(days[2] if len(days) > 2 else today.year, _MONTHS[match["month"].lower()])
+        if 1 <= days[0] <= days[1] <= last.day:
+            return Period(first.replace(day=days[0]), first.replace(day=days[1]), match.group())
+    return None
+
+
+def periods_in(text: str, today: date) -> list[Period]:
+    """Return every period that a text names, in its order: the sides of a comparison."""
+    found: list[Period] = []
+    for piece in re.split(r"\b(?:and|with|to|versus|vs\.?|than|against|or|from)\b", text, flags=re.IGNORECASE):
+        period = find_period(piece, today)
+        if period is not None and (period.start, period.end) not in [(one.start, one.end) for one in found]:
+            found.append(period)
+    return found
 
 
 def _year_named(text: str, today: date) -> Period | None:

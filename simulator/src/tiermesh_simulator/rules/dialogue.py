@@ -52,10 +52,11 @@ class Dialogue:
 
     @property
     def context(self) -> str:
-        """The question, and for a follow-up the question it follows."""
-        if self.earlier and is_follow_up(self.question):
-            return f"{self.question}\n{self.earlier[-1]}"
-        return self.question
+        """The question, and for a follow-up the last question that says what it is about."""
+        if not self.earlier or not is_follow_up(self.question):
+            return self.question
+        telling = [text for text in self.earlier if not is_follow_up(text)]
+        return f"{self.question}\n{(telling or self.earlier)[-1]}"
 
 
 def is_follow_up(text: str) -> bool:

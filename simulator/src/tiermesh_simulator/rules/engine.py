@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from tiermesh_simulator.faults import Fault
@@ -14,16 +15,30 @@ from tiermesh_simulator.reply import Part, Reply, TextPart, ToolPart
 from tiermesh_simulator.request import MessagesRequest
 from tiermesh_simulator.rules import talk
 from tiermesh_simulator.rules.arguments import clues_of, fill
-from tiermesh_simulator.rules.choice import ESCALATE, ToolDoc, clauses_of, describe, is_about_many, pick, rank_tools
+from tiermesh_simulator.rules.choice import (
+    ESCALATE,
+    LEAST,
+    ToolDoc,
+    asks_rules,
+    asks_what_if,
+    asks_write,
+    clauses_of,
+    describe,
+    is_about_many,
+    pick,
+    rank_tools,
+)
 from tiermesh_simulator.rules.dialogue import Dialogue, read_dialogue
 from tiermesh_simulator.rules.entities import people_in
-from tiermesh_simulator.rules.lexicon import words
+from tiermesh_simulator.rules.fitting import fitting, missing
+from tiermesh_simulator.rules.lexicon import content_words, words
 from tiermesh_simulator.rules.results import Refusal, Result, Table, read_result, read_value
 from tiermesh_simulator.rules.structured import StructuredWriter
 from tiermesh_simulator.rules.wording import word_results
 
 # A real model stops planning at some point, too.
 MOST_CALLS: Final = 50
+_MOST_PARTS: Final = 3
 _TOLD: Final = re.compile(r"\balways call (?:the|a|this) tool\b|\byou must call\b", re.IGNORECASE)
 _FIGURE: Final = re.compile(r"\d+")
 
@@ -57,7 +72,7 @@ class RuleEngine:
             if request.tool_choice.get("disable_parallel_tool_use"):
                 calls = calls[:1]
             return _tool_reply(request, calls)
-        text = self._words(dialogue)
+        text = self._words(dialogue, tools if choice != "none" else ())
         if request.schema is not None:
             value = StructuredWriter(request.schema, dialogue, text).write()
             return Reply((TextPart(json.dumps(value, ensure_ascii=False)),))
@@ -85,7 +100,7 @@ class RuleEngine:
         reason = talk.looks_hard(dialogue.question, has_history=bool(dialogue.earlier))
         if model_class == "haiku" and self._escalate and ESCALATE in by_name and reason is not None:
             return [(by_name[ESCALATE], _reasoned(by_name[ESCALATE], reason, dialogue))]
-        if dialogue.embedded and not forced:
+        if (dialogue.embedded or talk.asks_draft(dialogue.question)) and not forced:
             return []
         picked = _first_calls(dialogue, usable)
         if picked or not forced:
@@ -97,37 +112,91 @@ class RuleEngine:
     def _arguments(tool: ToolDoc, dialogue: Dialogue) -> Mapping[str, Any]:
         if tool.name == ESCALATE:
             return _reasoned(tool, "multi_step: the question needs a stronger model", dialogue)
-        return fill(tool.schema, clues_of(dialogue))
+        found = _filled(tool, dialogue)
+        fit = fitting(tool.schema, found)
+        return found if fit is None else fit
 
     @staticmethod
-    def _words(dialogue: Dialogue) -> str:
+    def _words(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> str:
         results: list[Result] = [read_result(call.result, failed=call.failed) for call in dialogue.calls]
         results += [found for value in dialogue.embedded if (found := read_value(value)) is not None]
         if results:
-            return word_results(results, dialogue.question)
+            return word_results(results, dialogue.context, dialogue.today)
+        unfilled = _unfilled(dialogue, tools)
+        if unfilled:
+            return f"Which {' and '.join(name.replace('_', ' ') for name in unfilled)} should I take?"
         return talk.small_talk(dialogue.question) or talk.without_tools(dialogue.question)
+
+
+def _unfilled(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[str]:
+    """Return what a write still has to be told before its tool can be called."""
+    if not asks_write(dialogue.question):
+        return []
+    ranked = [tool for score, tool in rank_tools(tools, dialogue.context) if score >= LEAST and tool.write]
+    return missing(ranked[0].schema, _filled(ranked[0], dialogue)) if ranked else []
 
 
 def _first_calls(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[tuple[ToolDoc, Mapping[str, Any]]]:
     """Pick the tool, or one per part of a double question, or one call per named person."""
     clauses = clauses_of(dialogue.question)
+    search = next((tool for tool in tools if tool.search and not tool.keyed), None)
+    if search is not None and asks_rules(dialogue.question):
+        return _searches(search, tools, dialogue, clauses)
     if len(clauses) > 1:
         picked = [(clause, pick(tools, clause)) for clause in clauses]
         if all(tool is not None for _, tool in picked) and len({tool.name for _, tool in picked if tool}) > 1:
-            return [
-                (tool, fill(tool.schema, clues_of(dialogue, clause))) for clause, tool in picked if tool is not None
+            made = [
+                (tool, fitting(tool.schema, _filled(tool, dialogue, question=clause)))
+                for clause, tool in picked
+                if tool
             ]
-    tool = pick(tools, dialogue.context)
-    if tool is None:
-        return []
-    people = people_in(dialogue.question)
-    if tool.entity and len(people) > 1:
-        return [(tool, fill(tool.schema, clues_of(dialogue, person=name))) for name in people[:MOST_CALLS]]
-    return [(tool, fill(tool.schema, clues_of(dialogue)))]
+            return [(tool, arguments) for tool, arguments in made if arguments is not None]
+    for score, tool in rank_tools(tools, dialogue.context):
+        if score < LEAST:
+            break
+        people = people_in(dialogue.question)
+        if tool.entity and len(people) > 1:
+            each = [fitting(tool.schema, _filled(tool, dialogue, person=name)) for name in people]
+            return [(tool, arguments) for arguments in each[:MOST_CALLS] if arguments is not None]
+        arguments = fitting(tool.schema, _filled(tool, dialogue))
+        if arguments is not None:
+            return [(tool, arguments)]
+        if tool.write:
+            # What is missing has to be asked for, not looked up elsewhere.
+            return []
+    return []
+
+
+def _searches(
+    search: ToolDoc, tools: Sequence[ToolDoc], dialogue: Dialogue, clauses: Sequence[str]
+) -> list[tuple[ToolDoc, Mapping[str, Any]]]:
+    """Search once, or for each part that is about rules, with the first part's topic; look up one thing at most."""
+    if len(clauses) < 2:
+        clauses = [dialogue.question]
+    found: list[tuple[ToolDoc, Mapping[str, Any]]] = []
+    for position, clause in enumerate(clauses[:_MOST_PARTS]):
+        if asks_rules(clause):
+            topic = f" ({' '.join(content_words(clauses[0])[:4])})" if position else ""
+            arguments = fitting(search.schema, _filled(search, dialogue, question=f"{clause}{topic}"))
+            found += [] if arguments is None else [(search, arguments)]
+        elif all(tool is search for tool, _ in found) and (tool := pick(tools, clause)) is not None:
+            arguments = fitting(tool.schema, _filled(tool, dialogue, question=clause))
+            found += [] if arguments is None else [(tool, arguments)]
+    return found
+
+
+def _filled(
+    tool: ToolDoc, dialogue: Dialogue, *, question: str | None = None, person: str | None = None
+) -> dict[str, Any]:
+    """Fill a tool's arguments; what is only supposed has no records, so a look-up for it is one of now."""
+    clues = clues_of(dialogue, question, person)
+    if asks_what_if(dialogue.question) and not tool.what_if:
+        clues = replace(clues, period=None, ahead=False)
+    return fill(tool.schema, clues)
 
 
 def _next_calls(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[tuple[ToolDoc, Mapping[str, Any]]]:
-    """Mend a refused call once, or look up each person of a list that has no figures yet."""
+    """Mend a refused call once, write with a key that was looked up, or look up each person of a list."""
     by_name = {tool.name: tool for tool in tools}
     last = dialogue.calls[-1]
     result = read_result(last.result, failed=last.failed)
@@ -135,7 +204,8 @@ def _next_calls(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[tuple[Tool
         tries = sum(call.tool == last.tool for call in dialogue.calls)
         mended = _mended(last.arguments, result)
         if tries == 1 and mended is not None and last.tool in by_name:
-            return [(by_name[last.tool], mended)]
+            fit = fitting(by_name[last.tool].schema, mended)
+            return [] if fit is None else [(by_name[last.tool], fit)]
         return []
     if not isinstance(result, Table) or len(dialogue.calls) > 1 or not is_about_many(dialogue.question):
         return []
@@ -145,7 +215,7 @@ def _next_calls(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[tuple[Tool
     names = _names_of(result)
     if tool is None or not names:
         return []
-    return [(tool, fill(tool.schema, clues_of(dialogue, person=name))) for name in names[:MOST_CALLS]]
+    return [(tool, _filled(tool, dialogue, person=name)) for name in names[:MOST_CALLS]]
 
 
 def _names_of(table: Table) -> list[str]:
@@ -185,7 +255,7 @@ def _mended(arguments: Mapping[str, Any], refusal: Refusal) -> Mapping[str, Any]
 
 def _reasoned(tool: ToolDoc, reason: str, dialogue: Dialogue) -> Mapping[str, Any]:
     """Fill `escalate`: an enum by the reason's first word, texts by the reason."""
-    arguments = fill(tool.schema, clues_of(dialogue))
+    arguments = _filled(tool, dialogue)
     code = reason.partition(":")[0]
     for key, sub in (tool.schema.get("properties") or {}).items():
         if not isinstance(sub, Mapping):

@@ -14,7 +14,7 @@ _CAPITALISED: Final = re.compile(
     r"\b[A-ZÀ-Þ][a-zà-ÿ]+(?:[-'][A-ZÀ-Þ][a-zà-ÿ]+)*(?:\s+[A-ZÀ-Þ][a-zà-ÿ]+(?:[-'][A-ZÀ-Þ][a-zà-ÿ]+)*){0,3}\b"
 )
 _GROUP_AFTER: Final = re.compile(
-    r"\b(?:the\s+)?([A-Za-z][\w&]*(?:\s+[A-Z][\w&]*)?)\s+(?:team|department|dept|division|unit)\b"
+    r"(?<!['’])\b(?:the\s+)?([A-Za-z][\w&]*(?:\s+[A-Z][\w&]*)?)\s+(?:team|department|dept|division|unit)\b"
 )
 _GROUP_BEFORE: Final = re.compile(r"\b(?:team|department|division|unit)\s+([A-Z][\w&]*(?:\s+[A-Z][\w&]*)?)")
 _WITHIN: Final = re.compile(r"\b(?:in|across|within) (?:the )?([A-Z][a-z]+)\b")
@@ -28,6 +28,9 @@ _AMOUNT: Final = re.compile(
     r"(day|hour|week|month|euro|eur|dollar|usd|minute)s?\b",
     re.IGNORECASE,
 )
+_LED: Final = re.compile(
+    r"\b([A-ZÀ-Þ][\wà-ÿ-]+(?:\s+[A-ZÀ-Þ][\wà-ÿ-]+){0,2})['’]s\s+(?:whole\s+|own\s+)?(?:team|reports|people|group)\b"
+)
 _NO_NAME: Final = word_set(
     "who what which when where why how is are was were do does did has have had can could will would should "
     "may might must the a an i me my we our you your he she they show tell give list find compare book apply "
@@ -38,14 +41,24 @@ _NO_NAME: Final = word_set(
     "last next leave sick annual q1 q2 q3 q4 let also then now there it its that these those am file request "
     "raise question team department remote payslip policy"
 )
+# What parts of companies are commonly called; written with a capital, they are such a part.
+_FUNCTION: Final = re.compile(
+    r"\b(Sales|Engineering|Finance|Marketing|Operations|Logistics|Legal|Support|Customer Success|Product|Procurement"
+    r"|Human Resources|HR|IT|Research|Design|Accounting|Production|Security)\b"
+)
 _NO_GROUP: Final = word_set("my our the your this that each every which what per by same whole a any all his her their")
 
 
 def groups_in(text: str) -> list[str]:
     """Return the teams or departments that a text names."""
-    found = [match for pattern in (_GROUP_AFTER, _GROUP_BEFORE, _WITHIN) for match in pattern.findall(text)]
+    found = [match for pattern in (_GROUP_AFTER, _GROUP_BEFORE, _WITHIN, _FUNCTION) for match in pattern.findall(text)]
     kept = [name.strip() for name in found if not {name.split()[0].lower()} & (_NO_GROUP | _NO_NAME)]
     return list(dict.fromkeys(name[0].upper() + name[1:] for name in kept))
+
+
+def leaders_in(text: str) -> list[str]:
+    """Return the people whose team a text speaks of, as in "Priya's team"."""
+    return list(dict.fromkeys(name for name in _LED.findall(text) if name.split()[0].lower() not in _NO_NAME))
 
 
 def people_in(text: str) -> list[str]:

@@ -40,6 +40,7 @@ _GROUPS: Final = (
     "anomaly unusual duplicate suspicious over",
     "rating score performance review appraisal",
     "goal okr objective target",
+    "allowance limit cap maximum",
     "payslip pay salary payroll wage compensation earn",
     "bonus raise increment",
     "tax deduction withholding",

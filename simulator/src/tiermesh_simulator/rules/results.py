@@ -17,6 +17,10 @@ _ARGUMENT: Final = re.compile(
     r"(?:argument|field|property|parameter)\s+[`'\"]?([A-Za-z_][\w.\[\]]*)[`'\"]?", re.IGNORECASE
 )
 
+_IDENTITIES: Final = frozenset(
+    {"year", "month", "quarter", "week", "day", "date", "rank", "position", "level", "below"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -178,12 +182,18 @@ def _column_name(column: object) -> str:
 def _column(raw: object, name: str, cells: Sequence[str | None]) -> Column:
     known = [cell for cell in cells if cell is not None]
     numeric = bool(known) and all(_NUMBER.match(cell) for cell in known)
-    identity = name.lower().endswith("id") or name.lower() in ("year", "month", "day", "date", "rank")
+    identity = is_identity(name)
     if not isinstance(raw, Mapping):
         return Column(name, _for_people(name), _unit_of(name), numeric and not identity)
     measure = bool(raw.get("measure")) if "measure" in raw else numeric and not identity
     unit = str(raw.get("currency") or raw.get("unit") or _unit_of(name))
     return Column(name, str(raw.get("label") or _for_people(name)), unit, measure or (numeric and not identity))
+
+
+def is_identity(name: str) -> bool:
+    """Return whether a column orders or identifies its rows, so that its numbers are no figures."""
+    last = name.lower().replace(" ", "_").split("_")[-1]
+    return name.lower().endswith("id") or last in _IDENTITIES
 
 
 def _for_people(name: str) -> str:

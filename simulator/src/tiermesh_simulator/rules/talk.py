@@ -14,6 +14,9 @@ _CAPABLE: Final = re.compile(
     r"\b(what can you do|how can you help|who are you|what are you|help me with)\b", re.IGNORECASE
 )
 _DRAFT: Final = re.compile(r"\b(draft|write|compose|word)\b", re.IGNORECASE)
+_DRAFT_ASKED: Final = re.compile(
+    r"^\W*(?:please |can you |could you |help me )*(?:to )?(?:draft|compose|write|word)\b", re.IGNORECASE
+)
 _HARD: Final = re.compile(
     r"\b(why|what if|what would|should i|should we|plan|draft|explain|analyse|analyze|recommend|advise|strategy"
     r"|pros and cons|harass\w*|dismiss\w*|discriminat\w*|unfair|dispute|grievance|whistle\w*|legal|sue|burn\w*out)\b",
@@ -25,8 +28,16 @@ _VAGUE: Final = re.compile(
 _DOMAIN: Final = word_set(
     "leave vacation holiday sick attendance hour overtime late absence away present punch shift expense claim travel "
     "review rating goal feedback pay salary payslip bonus tax employee team department manager joiner leaver headcount "
-    "birthday promotion policy benefit equipment laptop ticket letter profile address contract probation remote office"
+    "birthday promotion policy benefit equipment laptop ticket letter profile address contract probation remote office "
+    "allowance meal hotel trip mileage train flight taxi carry parental maternity paternity study notice insurance "
+    "pension benefit training conduct dress gift colleague promotion anniversary "
+    "balance apply punctual appraisal reimburse reimbursement wage raise"
 )
+
+
+def asks_draft(question: str) -> bool:
+    """Return whether a question wants a text of its own, for which nothing has to be looked up."""
+    return bool(_DRAFT_ASKED.search(question))
 
 
 def small_talk(question: str) -> str | None:
