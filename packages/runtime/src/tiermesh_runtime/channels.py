@@ -72,9 +72,9 @@ async def abandoning(call: C) -> AsyncIterator[C]:
 
 
 _OPTIONS: Sequence[tuple[str, Any]] = (
-    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_time_ms", 10_000),
     # keepalive_timeout_ms has no effect in C-core; this decides when a silent peer is given up.
-    ("grpc.http2.ping_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 3_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.keepalive_permit_without_calls", 0),
     ("grpc.enable_retries", 1),

@@ -227,7 +227,7 @@ def _options(max_in_flight: int, shared_port: bool) -> list[tuple[str, Any]]:
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.http2.ping_timeout_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
         ("grpc.max_connection_age_ms", 300_000),
         ("grpc.max_connection_age_grace_ms", LONGEST_STREAM_SECONDS * 1000),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
