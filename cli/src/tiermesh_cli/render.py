@@ -59,7 +59,8 @@ class AnswerView:
         self._console.print(table)
         hidden = len(event["columns"]) - len(shown)
         if hidden:
-            self._console.print(Text(f"  {hidden} more columns with --json", style="dim"))
+            more = "1 more column" if hidden == 1 else f"{hidden} more columns"
+            self._console.print(Text(f"  {more} with --json", style="dim"))
         for note in event["notes"]:
             self._console.print(Text(f"  {clean(note)}", style="dim"))
 
@@ -101,7 +102,7 @@ class AnswerView:
             f"{timings.get('answer_done', 0) / 1000:.2f} s",
             f"trace {event['trace_id']}" if event.get("trace_id") else "",
         ]
-        self._console.print(Text("  " + " · ".join(part for part in parts if part), style="dim"))
+        self._console.print(Text("  " + " · ".join(part for part in parts if part), style="dim"), soft_wrap=True)
 
     def _end_prose(self) -> None:
         if self._in_prose:
