@@ -59,7 +59,30 @@ async def test_the_prompt_says_how_many_pills(client: AsyncAnthropic) -> None:
     pills = (await write(client, PILLS, "How much overtime last month?", "Write 6 pills."))["pills"]
     assert len(pills) == 6
     assert len({pill["text"] for pill in pills}) == 6
-    assert {"Split attendance by department", "Compare with the month before"} <= {pill["text"] for pill in pills}
+    texts = [pill["text"] for pill in pills]
+    assert "Compare with the month before" in texts
+    assert any(text.startswith("Split attendance by ") for text in texts)
+    assert {pill["kind"] for pill in pills} == {"drill_down", "compare", "act", "explain"}
+    assert all(len(text) <= 60 for text in texts)
+
+
+async def test_two_questions_on_one_topic_get_different_pills(client: AsyncAnthropic) -> None:
+    questions = ("Who took the most leave?", "How many sick days were there?", "Who is away next week?", "List leave")
+    seen = [
+        frozenset(pill["text"] for pill in (await write(client, PILLS, question, "Write 6 pills."))["pills"])
+        for question in questions
+    ]
+    assert len(set(seen)) > 2
+
+
+async def test_what_the_table_shows_already_is_no_drill_down(client: AsyncAnthropic) -> None:
+    text = (
+        "<question>Who took the most leave?</question>\n<answer-table rows=3>department, location, month</answer-table>"
+    )
+    pills = (await write(client, PILLS, text, "Write 6 pills."))["pills"]
+    split = [pill["text"] for pill in pills if pill["kind"] == "drill_down"]
+    assert split
+    assert not any(word in text for text in split for word in ("department", "location", "month"))
 
 
 async def test_a_pill_that_was_there_already_is_not_made_again(client: AsyncAnthropic) -> None:
@@ -70,7 +93,7 @@ async def test_a_pill_that_was_there_already_is_not_made_again(client: AsyncAnth
 
 async def test_ones_own_records_are_not_split_by_department(client: AsyncAnthropic) -> None:
     pills = (await write(client, PILLS, "How many leave days do I have left?"))["pills"]
-    assert pills[0]["text"] == "Split leave by month"
+    assert pills[0]["text"] == "Split leave by leave type"
     assert not any("department" in pill["text"] for pill in pills)
 
 

@@ -13,7 +13,7 @@ from tiermesh_simulator.rules.choice import asks_what_if, asks_write
 from tiermesh_simulator.rules.dates import Period, find_period
 from tiermesh_simulator.rules.dialogue import Dialogue
 from tiermesh_simulator.rules.entities import amount_in, groups_in, leaders_in, limit_in, people_in
-from tiermesh_simulator.rules.lexicon import best_likeness, overlap, words
+from tiermesh_simulator.rules.lexicon import STOP, best_likeness, overlap, words
 from tiermesh_simulator.wordlist import word_set
 
 MISSING: Final = object()
@@ -238,14 +238,24 @@ def _enum(key: str, values: list[Any], clues: Clues) -> object:  # noqa: PLR0911
         return found[0] if found else MISSING
     if own == {"shift"} and "shift" not in clues.words:
         return MISSING
+    if own & {"status", "state"}:
+        # A write names the state that it leads to, not the one that it looks for.
+        named = [value for value in values if _is_state_named(str(value), clues)]
+        return named[0] if named and not asks_write(clues.question) else MISSING
     if own & {"population", "scope", "whose"}:
         # Named people are whom it is about; "my" is then only a word of the question.
-        named = clues.people or leaders_in(clues.question)
-        whose = None if named else breadth.population(values, clues.question)
+        someone = clues.people or leaders_in(clues.question)
+        whose = None if someone else breadth.population(values, clues.question)
         return MISSING if whose is None else whose
     scored = [(_enum_score(str(value), clues), -position) for position, value in enumerate(values)]
     best, at = max(scored)
     return values[-at] if best > 0.45 else MISSING
+
+
+def _is_state_named(value: str, clues: Clues) -> bool:
+    own = [word for word in words(value) if word not in STOP]
+    asked = clues.words
+    return bool(own) and all(word in asked for word in own) and not breadth.is_double(value)
 
 
 def _enum_score(label: str, clues: Clues) -> float:

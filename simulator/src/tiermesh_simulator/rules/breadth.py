@@ -47,7 +47,9 @@ def filters(items: Mapping[str, Any], description: str, question: str) -> list[d
     asked = words(question)
     found: list[dict[str, Any]] = []
     for name, values in described_values(description).items():
-        said = [value for value in values if _says(asked, value)]
+        # A code of two letters is also a word: it counts only as it is written.
+        written = [value for value in values if len(value) > 2 or re.search(rf"\b{re.escape(value)}\b", question)]
+        said = [value for value in written if _says(asked, value)]
         # Late is no shift, and open no ticket, unless the question speaks of such.
         if name in fields and said and len(said) < len(values) and (name != "shift" or "shift" in asked):
             found.append({"field": name, "values": said})
@@ -57,9 +59,14 @@ def filters(items: Mapping[str, Any], description: str, question: str) -> list[d
     return found
 
 
+def is_double(value: str) -> bool:
+    """Return whether a value is also a common word of other questions."""
+    return value.lower() in _DOUBLE
+
+
 def _says(asked: Sequence[str], value: str) -> bool:
     own = words(value)
-    return bool(own) and value.lower() not in _DOUBLE and all(word in asked for word in own)
+    return bool(own) and not is_double(value) and all(word in asked for word in own)
 
 
 def sides(items: Mapping[str, Any], question: str, groups: Sequence[str], people: Sequence[str], today: date) -> Any:

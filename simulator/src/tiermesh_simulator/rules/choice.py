@@ -38,6 +38,7 @@ _RULES: Final = re.compile(
     r"\b(policy|policies|rules?|allowed|handbook|entitled|entitlement|eligible|how (?:do|can|should|must) (?:i|we|one)"
     r"|(?:can|may|must|could) (?:i|we|one)|do (?:i|we) (?:need|have) to|am i (?:allowed|entitled)|guidelines?|limits?"
     r"|be claimed|allowances?|carry over|notice period|split|affects?|impact"
+    r"|what should (?:i|we) do|(?:who|whom|where) (?:do|should|can) i (?:report|turn|complain)|harass\w*|bully\w*"
     r"|(?:what does|how does) (?:that|this|it|the \w+|[a-z]+ [a-z]+) (?:do|work|count))\b",
     re.IGNORECASE,
 )

@@ -28,11 +28,11 @@ from tiermesh_simulator.rules.choice import (
     pick,
     rank_tools,
 )
-from tiermesh_simulator.rules.dialogue import Dialogue, read_dialogue
+from tiermesh_simulator.rules.dialogue import Call, Dialogue, read_dialogue
 from tiermesh_simulator.rules.entities import people_in
 from tiermesh_simulator.rules.fitting import fitting, missing
 from tiermesh_simulator.rules.lexicon import content_words, words
-from tiermesh_simulator.rules.results import Refusal, Result, Table, read_result, read_value
+from tiermesh_simulator.rules.results import Refusal, Table, read_result, read_value
 from tiermesh_simulator.rules.structured import StructuredWriter
 from tiermesh_simulator.rules.wording import word_results
 
@@ -118,14 +118,20 @@ class RuleEngine:
 
     @staticmethod
     def _words(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> str:
-        results: list[Result] = [read_result(call.result, failed=call.failed) for call in dialogue.calls]
-        results += [found for value in dialogue.embedded if (found := read_value(value)) is not None]
-        if results:
-            return word_results(results, dialogue.context, dialogue.today)
+        told = [(read_result(call.result, failed=call.failed), _asked(call, dialogue)) for call in dialogue.calls]
+        told += [(found, dialogue.context) for value in dialogue.embedded if (found := read_value(value)) is not None]
+        if told:
+            return word_results(told, dialogue.today)
         unfilled = _unfilled(dialogue, tools)
         if unfilled:
             return f"Which {' and '.join(name.replace('_', ' ') for name in unfilled)} should I take?"
         return talk.small_talk(dialogue.question) or talk.without_tools(dialogue.question)
+
+
+def _asked(call: Call, dialogue: Dialogue) -> str:
+    """Return what a call was to answer: a search says it itself."""
+    query = call.arguments.get("query")
+    return query if isinstance(query, str) and query else dialogue.context
 
 
 def _unfilled(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[str]:

@@ -35,7 +35,7 @@ _GROUPS: Final = (
     "attendance presence present punch clock clockin",
     "overtime extra",
     "remote home wfh",
-    "shift roster schedule",
+    "shift roster schedule work",
     "expense claim reimbursement spend cost spending receipt",
     "anomaly unusual duplicate suspicious over",
     "rating score performance review appraisal",

@@ -1,9 +1,10 @@
-"""Makes follow-up questions out of a question's words: one short text per kind, none that was said already."""
+"""Makes follow-up questions from a question's words and the answer's columns: short, of every kind, none twice."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tiermesh_simulator.rules.dates import find_period
@@ -14,25 +15,42 @@ from tiermesh_simulator.rules.lexicon import best_likeness, content_words, words
 LONGEST: Final = 60
 KINDS: Final = ("drill_down", "compare", "act", "explain")
 
-_DIMENSIONS: Final = ("department", "month", "location", "leave type", "category", "grade", "manager", "employee")
+_DIMENSIONS: Final = ("department", "month", "location", "grade", "manager", "employee")
+_OWN_DIMENSIONS: Final[Mapping[str, Sequence[str]]] = {
+    "leave": ("leave type",),
+    "attendance": ("shift", "week"),
+    "expenses": ("category", "merchant"),
+    "reviews": ("review cycle",),
+    "pay": ("quarter",),
+    "headcount": ("job title",),
+}
 # What one person's own records cannot be split by.
 _OTHERS: Final = ("department", "location", "grade", "manager", "employee")
 _OWN: Final = re.compile(r"\b(?:i|my|mine|me)\b(?! (?:team|reports|department))", re.IGNORECASE)
+_TABLE: Final = re.compile(r"<answer-table[^>]*>(.*?)</answer-table>", re.IGNORECASE | re.DOTALL)
 _TOPICS: Final = {
     "leave": ("leave", "sick", "vacation", "holiday"),
     "attendance": ("attendance", "late", "overtime", "shift", "hour", "remote"),
-    "expenses": ("expense", "claim", "receipt"),
+    "expenses": ("expense", "claim", "receipt", "hotel", "travel"),
     "reviews": ("review", "rating", "goal", "feedback", "performance"),
     "pay": ("payslip", "salary", "bonus", "tax", "compensation"),
     "headcount": ("headcount", "joiner", "leaver", "hire", "probation"),
 }
 _ACTS: Final = {
-    "leave": ("Book time off", "Draft a leave request for next month"),
-    "attendance": ("Correct a missing punch", "Draft a note about working hours"),
-    "expenses": ("Prepare an expense claim", "Show the claims that wait for me"),
-    "reviews": ("Draft feedback for a colleague", "Show the reviews still open"),
-    "pay": ("Open my last payslip", "Draft a question to payroll"),
-    "headcount": ("Draft a welcome note to new joiners", "Show the open probations"),
+    "leave": ("Book time off", "Show the leave requests that wait for me", "Draft a leave request for next month"),
+    "attendance": ("Correct a missing punch", "Draft a note about working hours", "Show my shifts of next week"),
+    "expenses": ("Prepare an expense claim", "Show the claims that wait for me", "Draft a note about open claims"),
+    "reviews": ("Draft feedback for a colleague", "Show the reviews still open", "Show my goals that are at risk"),
+    "pay": ("Open my last payslip", "Draft a question to payroll", "Request a salary certificate"),
+    "headcount": ("Draft a welcome note to new joiners", "Show the open probations", "Show who joins next month"),
+}
+_RULES: Final = {
+    "leave": ("How many days can be carried over?", "How far ahead must leave be requested?"),
+    "attendance": ("How is overtime compensated?", "What are the core working hours?"),
+    "expenses": ("What are the limits by category?", "Which receipts are needed?"),
+    "reviews": ("How is the rating decided?", "When does the review cycle end?"),
+    "pay": ("How is the bonus calculated?", "When is pay day?"),
+    "headcount": ("How long is the probation period?", "Who counts as employed?"),
 }
 _PERIODS: Final = (
     (re.compile(r"\bthis year\b", re.I), "last year"),
@@ -57,40 +75,64 @@ def topic_of(text: str) -> str:
 def follow_ups(dialogue: Dialogue, kind: str) -> list[str]:
     """Return follow-up questions of a kind, best first, none longer than `LONGEST`."""
     text = dialogue.context
-    topic = topic_of(text)
-    asked = words(text)
-    own = bool(_OWN.search(text))
-    if kind == "drill_down":
-        left_out = _OTHERS if own else ("department",) if groups_in(text) else ()
-        dimensions = [
-            name for name in _DIMENSIONS if name not in left_out and best_likeness(words(name)[-1], asked) < 1
-        ]
-        if topic != "leave":
-            dimensions = [name for name in dimensions if name != "leave type"]
-        if topic != "expenses":
-            dimensions = [name for name in dimensions if name != "category"]
-        found = [f"Split {topic} by {name}" for name in dimensions]
-    elif kind == "compare":
-        before = next((words_ for pattern, words_ in _PERIODS if pattern.search(text)), "last year")
-        found = [
-            f"Compare with {before}",
-            f"Compare {topic} across departments",
-            f"How does {topic} develop month by month?",
-        ]
-    elif kind == "act":
-        found = [*_ACTS.get(topic, ()), "Draft a note to my team about this", "Remind me of this next month"]
-    else:
-        found = [
-            f"Which policy on {topic} applies here?",
-            f"How is {topic} counted?",
-            "What explains the highest figure?",
-        ]
-        if find_period(text, dialogue.today) is not None:
-            found.append("What changed over this period?")
+    topic, own = topic_of(text), bool(_OWN.search(text))
+    makers = {"drill_down": _drill_downs, "compare": _comparisons, "act": _acts}
+    found = makers[kind](dialogue, topic, own) if kind in makers else _explanations(dialogue, topic)
     if own:
-        found = [pill for pill in found if "departments" not in pill]
+        found = [pill for pill in found if "departments" not in pill and "teams" not in pill]
     said = dialogue.whole_text.lower() + "\n".join(dialogue.earlier).lower()
     return [pill for pill in found if len(pill) <= LONGEST and pill.lower() not in said]
+
+
+def _turned(texts: Sequence[str], dialogue: Dialogue) -> list[str]:
+    """Begin at a place that the question fixes, so that two questions seldom get the same."""
+    at = zlib.crc32(dialogue.question.strip().lower().encode()) % len(texts) if texts else 0
+    return [*texts[at:], *texts[:at]]
+
+
+def _columns(dialogue: Dialogue) -> list[str]:
+    """The words of the answer's table, when the prompt tells its columns."""
+    match = _TABLE.search(dialogue.whole_text)
+    return words(match.group(1)) if match else []
+
+
+def _drill_downs(dialogue: Dialogue, topic: str, own: bool) -> list[str]:
+    text = dialogue.context
+    left_out = _OTHERS if own else ("department",) if groups_in(text) else ()
+    there = [*words(text), *_columns(dialogue)]
+    dimensions = [
+        name
+        for name in (*_turned(_DIMENSIONS, dialogue), *_OWN_DIMENSIONS.get(topic, ()))
+        if name not in left_out and not set(words(name)[-1:]) & set(there)
+    ]
+    special = [name for name in dimensions if name in _OWN_DIMENSIONS.get(topic, ())]
+    ordered = dict.fromkeys([*special[:1], *dimensions]) if own else dict.fromkeys(dimensions)
+    return [f"Split {topic} by {name}" for name in ordered]
+
+
+def _comparisons(dialogue: Dialogue, topic: str, own: bool) -> list[str]:
+    text = dialogue.context
+    before = next((said for pattern, said in _PERIODS if pattern.search(text)), "last year")
+    rest = [
+        f"How does {topic} develop month by month?",
+        f"Compare {topic} across departments",
+        f"Compare {topic} with the company's average" if not own else f"Compare my {topic} with my team's average",
+    ]
+    return [f"Compare with {before}", *_turned(rest, dialogue)]
+
+
+def _acts(dialogue: Dialogue, topic: str, own: bool) -> list[str]:
+    general = ["Remind me of this next month"] if own else ["Draft a note to my team about this"]
+    return [*_turned(_ACTS.get(topic, ()), dialogue), *general]
+
+
+def _explanations(dialogue: Dialogue, topic: str) -> list[str]:
+    found = [*_RULES.get(topic, ()), f"Which policy on {topic} applies here?", f"How is {topic} counted?"]
+    if find_period(dialogue.context, dialogue.today) is not None:
+        found.append("What changed over this period?")
+    if _columns(dialogue):
+        found.append("What explains the highest figure?")
+    return _turned(found, dialogue)
 
 
 def mixed(dialogue: Dialogue, kinds: Sequence[str], count: int) -> list[tuple[str, str]]:

@@ -27,7 +27,10 @@ _UNIT: Final = r"(?!\s+(?:day|week|month|quarter|year|hour|\d+)s?\b)"
 _NEXT: Final = re.compile(rf"\b(?:next|upcoming){_UNIT}", re.IGNORECASE)
 _LATEST: Final = re.compile(rf"\b(?:last|latest|newest|most recent){_UNIT}", re.IGNORECASE)
 _OWN: Final = re.compile(r"\bmy\b", re.IGNORECASE)
-_SUPPOSED: Final = re.compile(r"\b(\w+)\s+(?:\w+\s+)?days?\b", re.IGNORECASE)
+_SUPPOSED: Final = re.compile(
+    r"\b(\d+(?:[.,]\d+)?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\s+(?:\w+\s+)?days?\b", re.I
+)
+_CURRENT: Final = re.compile(r"^\s*what(?:'s| is) my\b", re.IGNORECASE)
 _NAMED: Final = 5
 # A cell of more words than this is a text that somebody wrote.
 _TELLING: Final = 4
@@ -85,7 +88,7 @@ def _nearest_in_time(table: Table, question: str, today: date | None) -> Table:
         wanted = next((day for day in days if day >= today.isoformat()), None)
         rows = [row for row in table.rows if wanted is not None and row[dated] == wanted]
         return replace(table, rows=tuple(rows[:1]), truncated=False)
-    if _LATEST.search(question):
+    if _LATEST.search(question) or _CURRENT.search(question):
         past = [day for day in days if day <= today.isoformat()] or days
         return replace(table, rows=tuple(row for row in table.rows if row[dated] == past[-1])[:1], truncated=False)
     return table
@@ -156,17 +159,18 @@ def _record(table: Table, labels: Sequence[int], measures: Sequence[int], questi
         return said
     asked = content_words(question)
     exact = [at for at in everything if _is_named(table.columns[at], asked)]
-    named = exact or [at for at in everything if overlap(table.columns[at].name, asked) >= 0.5]
+    alike = [at for at in everything if overlap(table.columns[at].name, asked) >= 0.5]
+    named = exact or [at for at in alike if not is_identity(table.columns[at].name)]
     if len(named) == 1 and _OWN.search(question):
         column = table.columns[named[0]]
         return f"Your {column.label.lower()} is {figure(row[named[0]], column)}."
     who = next((row[at] for at in labels if {"employee", "name"} & set(words(table.columns[at].name))), None)
     told = [at for at in everything if at not in named and len((row[at] or "").split()) > _TELLING]
-    chosen = [at for at in (named[:4] + told[:1]) or everything if row[at] != who][:5]
+    chosen = [at for at in [*named[:4], *told[:1]] or everything if row[at] != who][:5]
     facts = [f"{table.columns[at].label.lower()} {figure(row[at], table.columns[at])}" for at in chosen]
     if not facts:
         return f"I found {who or 'one record'}."
-    return f"{who + ': ' if who else 'Here is what I found: '}{_joined(facts)}."
+    return f"{who + ': ' if who else 'Here is what I found: '}{_joined(facts).rstrip('.')}."
 
 
 def _is_named(column: Column, asked: Sequence[str]) -> bool:
@@ -186,7 +190,7 @@ def _event(row: Sequence[str | None], shown: Sequence[int], question: str) -> st
 def _listing(table: Table, labels: Sequence[int]) -> str:
     # What things are called comes before their days, and where they stand beside it.
     plain = [at for at in labels if not _ISO_DAY.match(table.rows[0][at] or "") and not _is_state(table.columns[at])]
-    others = [at for at in labels if _is_state(table.columns[at])] + labels
+    others = [at for at, column in enumerate(table.columns) if _is_state(column)] + list(labels)
     first = (plain or labels)[0]
     labels = [first, *[at for at in others if at != first][:1]]
     names = [_name(row, labels, table) for row in table.rows]

@@ -17,6 +17,7 @@ _DRAFT: Final = re.compile(r"\b(draft|write|compose|word)\b", re.IGNORECASE)
 _DRAFT_ASKED: Final = re.compile(
     r"^\W*(?:please |can you |could you |help me )*(?:to )?(?:draft|compose|write|word)\b", re.IGNORECASE
 )
+_DRAFT_OF: Final = re.compile(r"\b(?:draft|write|compose|word)\s+(?:me\s+)?(.+?)[.?!]*$", re.IGNORECASE)
 _HARD: Final = re.compile(
     r"\b(why|what if|what would|should i|should we|plan|draft|explain|analyse|analyze|recommend|advise|strategy"
     r"|pros and cons|harass\w*|dismiss\w*|discriminat\w*|unfair|dispute|grievance|whistle\w*|legal|sue|burn\w*out)\b",
@@ -29,6 +30,7 @@ _DOMAIN: Final = word_set(
     "leave vacation holiday sick attendance hour overtime late absence away present punch shift expense claim travel "
     "review rating goal feedback pay salary payslip bonus tax employee team department manager joiner leaver headcount "
     "birthday promotion policy benefit equipment laptop ticket letter profile address contract probation remote office "
+    "work roster "
     "allowance meal hotel trip mileage train flight taxi carry parental maternity paternity study notice insurance "
     "pension benefit training conduct dress gift colleague promotion anniversary "
     "balance apply punctual appraisal reimburse reimbursement wage raise"
@@ -74,11 +76,14 @@ def in_domain(question: str) -> bool:
 def without_tools(question: str) -> str:
     """Return an answer where neither tool nor result helps."""
     if _DRAFT.search(question):
-        topic = " ".join(content_words(question)[1:8]) or "your request"
+        match = _DRAFT_OF.search(question)
+        topic = re.sub(r"\bmy\b", "your", match.group(1).strip()) if match else "your request"
         return (
-            f"Here is a draft about {topic}:\n\nHello,\n\nI am writing about {topic}. Please let me know whether this "
-            "works for you, or what I should change.\n\nKind regards"
+            f"Here is a draft of {topic}:\n\nHello,\n\nI am writing to you because this matters to me. Please let me "
+            "know what you think.\n\nKind regards"
         )
+    if _VAGUE.search(question):
+        return "What is it about? Please tell me a little more, such as a request, a claim or a day."
     if not in_domain(question):
         return "That is outside what I can help with here; I answer questions about HR topics."
     if _HARD.search(question):

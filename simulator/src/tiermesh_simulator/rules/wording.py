@@ -19,12 +19,12 @@ _FOR_MACHINES: Final = re.compile(
 )
 
 
-def word_results(results: Sequence[Result], question: str, today: date | None = None) -> str:
-    """Return the answer for the results of one turn."""
-    useful = [result for result in results if not isinstance(result, Refusal)]
+def word_results(results: Sequence[tuple[Result, str]], today: date | None = None) -> str:
+    """Return the answer for the results of one turn, each with the question that it answers."""
+    useful = [pair for pair in results if not isinstance(pair[0], Refusal)]
     # What holds nothing is only said when nothing else is.
-    told = [result for result in useful if not (isinstance(result, Table) and not result.rows)] or useful
-    pieces = [word_result(result, question, today) for result in told or results]
+    told = [pair for pair in useful if not (isinstance(pair[0], Table) and not pair[0].rows)] or useful
+    pieces = [word_result(result, question, today) for result, question in told or results]
     return " ".join(dict.fromkeys(piece for piece in pieces if piece)) or NO_RESULT
 
 
