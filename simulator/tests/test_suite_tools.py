@@ -271,6 +271,32 @@ async def test_a_write_without_its_days_is_asked_back(client: AsyncAnthropic, su
     assert message.content[0].text == "Which leave request id should I take?"
 
 
+async def test_a_write_goes_to_the_one_record_that_was_found(
+    client: AsyncAnthropic, suite: list[dict[str, Any]]
+) -> None:
+    keyed = tool(
+        "leave_cancel",
+        "Drafts the withdrawal of one of the caller's leave requests.",
+        closed({"leave_request_id": {"type": "string", "maxLength": 40}}, "leave_request_id"),
+    )
+    assert [name for name, _ in calls(await ask(client, [*suite, keyed], "Cancel my leave in December"))] == [
+        "leave_requests"
+    ]
+    row = {"columns": ["leave_request_id", "start_date"], "rows": [["LR7", "2026-12-16"]]}
+    turns: list[Any] = [
+        {"role": "user", "content": f"{TODAY}\n<question>Cancel my leave in December</question>"},
+        {
+            "role": "assistant",
+            "content": [{"type": "tool_use", "id": "toolu_1", "name": "leave_requests", "input": {}}],
+        },
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": json.dumps(row)}]},
+    ]
+    message = await client.messages.create(
+        model="claude-sonnet-5-5", max_tokens=500, system="You answer.", messages=turns, tools=[*suite, keyed]
+    )
+    assert calls(message) == [("leave_cancel", {"leave_request_id": "LR7"})]
+
+
 async def test_a_draft_needs_no_look_up(client: AsyncAnthropic, suite: list[dict[str, Any]]) -> None:
     message = await ask(client, suite, "Please draft a thank-you note to my team")
     assert calls(message) == []

@@ -14,7 +14,7 @@ from tiermesh_simulator.models import ModelClass
 from tiermesh_simulator.reply import Part, Reply, TextPart, ToolPart
 from tiermesh_simulator.request import MessagesRequest
 from tiermesh_simulator.rules import talk
-from tiermesh_simulator.rules.arguments import clues_of, fill
+from tiermesh_simulator.rules.arguments import fill
 from tiermesh_simulator.rules.choice import (
     ESCALATE,
     LEAST,
@@ -28,6 +28,7 @@ from tiermesh_simulator.rules.choice import (
     pick,
     rank_tools,
 )
+from tiermesh_simulator.rules.clues import clues_of
 from tiermesh_simulator.rules.dialogue import Call, Dialogue, read_dialogue
 from tiermesh_simulator.rules.entities import people_in
 from tiermesh_simulator.rules.fitting import fitting, missing
@@ -131,7 +132,8 @@ class RuleEngine:
 def _asked(call: Call, dialogue: Dialogue) -> str:
     """Return what a call was to answer: a search says it itself."""
     query = call.arguments.get("query")
-    return query if isinstance(query, str) and query else dialogue.context
+    # The words in brackets only lend the search the topic of the question's first half.
+    return query.partition(" (")[0] if isinstance(query, str) and query else dialogue.context
 
 
 def _unfilled(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[str]:
@@ -201,7 +203,9 @@ def _filled(
     return fill(tool.schema, clues)
 
 
-def _next_calls(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[tuple[ToolDoc, Mapping[str, Any]]]:
+def _next_calls(  # noqa: PLR0911 - a list of cases
+    dialogue: Dialogue, tools: Sequence[ToolDoc]
+) -> list[tuple[ToolDoc, Mapping[str, Any]]]:
     """Mend a refused call once, write with a key that was looked up, or look up each person of a list."""
     by_name = {tool.name: tool for tool in tools}
     last = dialogue.calls[-1]
@@ -213,6 +217,8 @@ def _next_calls(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[tuple[Tool
             fit = fitting(by_name[last.tool].schema, mended)
             return [] if fit is None else [(by_name[last.tool], fit)]
         return []
+    if isinstance(result, Table) and asks_write(dialogue.question):
+        return _write_to(result, last, tools)
     if not isinstance(result, Table) or len(dialogue.calls) > 1 or not is_about_many(dialogue.question):
         return []
     if any(column.measure for column in result.columns):
@@ -222,6 +228,25 @@ def _next_calls(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[tuple[Tool
     if tool is None or not names:
         return []
     return [(tool, _filled(tool, dialogue, person=name)) for name in names[:MOST_CALLS]]
+
+
+def _write_to(table: Table, last: Call, tools: Sequence[ToolDoc]) -> list[tuple[ToolDoc, Mapping[str, Any]]]:
+    """Write to the one record that a look-up found; several are shown, so that the user can say which."""
+    if len(table.rows) != 1:
+        return []
+    names = [column.name for column in table.columns]
+    for tool in tools:
+        required = [str(key) for key in tool.schema.get("required") or ()]
+        if (
+            tool.write
+            and tool.keyed
+            and tool.name != last.tool
+            and set(required) <= set(names)
+            and len(table.rows) == 1
+        ):
+            arguments = {key: table.rows[0][names.index(key)] for key in required}
+            return [(tool, arguments)] if fitting(tool.schema, arguments) is not None else []
+    return []
 
 
 def _names_of(table: Table) -> list[str]:

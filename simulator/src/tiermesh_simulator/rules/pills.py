@@ -116,7 +116,7 @@ def _comparisons(dialogue: Dialogue, topic: str, own: bool) -> list[str]:
     rest = [
         f"How does {topic} develop month by month?",
         f"Compare {topic} across departments",
-        f"Compare {topic} with the company's average" if not own else f"Compare my {topic} with my team's average",
+        f"Compare {topic} with the company's average" if not own else f"Compare {topic} with my team's average",
     ]
     return [f"Compare with {before}", *_turned(rest, dialogue)]
 

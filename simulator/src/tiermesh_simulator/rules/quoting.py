@@ -9,13 +9,18 @@ from typing import Final
 from tiermesh_simulator.rules.lexicon import best_likeness, content_words, words
 from tiermesh_simulator.rules.results import Passage
 
+NOTHING_SAID: Final = "I found nothing on that in the handbook. Your HR contact can tell you more."
 _QUOTED: Final = 2
+# Of the question's words, so many have to be in a passage that answers it.
+_ENOUGH: Final = 0.34
 
 
 def word_passages(passages: Sequence[Passage], question: str) -> str:
     """Quote the passage that fits best; between equals the search's own order decides."""
     asked = content_words(question)
     best = max(passages, key=lambda passage: _fit(asked, f"{passage.source} {passage.text}"))
+    if len(asked) > 1 and _fit(asked, f"{best.source} {best.text}") < _ENOUGH * len(asked):
+        return NOTHING_SAID
     source = f"According to “{best.source}”: " if best.source else ""
     return f"{source}{_telling(best.text, asked)}"
 

@@ -17,7 +17,7 @@ from tiermesh_simulator.rules.results import Column, Table, is_identity
 
 NO_RESULT: Final = "I found no matching records for that."
 _SUPERLATIVE: Final = re.compile(
-    r"^\s*(?:who|which \w+(?: \w+)?)\s+(?P<verb>.*?)\s*\b"
+    r"^\s*(?:who|which of \w+ \w+|which \w+(?: \w+)?)\s+(?P<verb>.*?)\s*\b"
     r"(?P<sup>the most|the least|the fewest|the highest|the lowest|most|least|fewest)\b"
     r"\s*(?P<rest>[^?.!\n]*)",
     re.IGNORECASE,

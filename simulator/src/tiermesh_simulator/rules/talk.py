@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from tiermesh_simulator.rules.entities import groups_in
 from tiermesh_simulator.rules.lexicon import best_likeness, content_words
 from tiermesh_simulator.wordlist import word_set
 
@@ -70,7 +71,7 @@ def looks_hard(question: str, *, has_history: bool) -> str | None:
 
 def in_domain(question: str) -> bool:
     """Return whether a question is about work at all."""
-    return any(best_likeness(word, _DOMAIN) >= 0.6 for word in content_words(question))
+    return bool(groups_in(question)) or any(best_likeness(word, _DOMAIN) >= 0.6 for word in content_words(question))
 
 
 def without_tools(question: str) -> str:
