@@ -420,6 +420,21 @@ async def test_results_are_told_in_plain_words(
     assert await answered(client, suite, question, result) == words
 
 
+async def test_a_handbook_that_is_silent_is_not_quoted(client: AsyncAnthropic, suite: list[dict[str, Any]]) -> None:
+    found = {"passages": [{"source": "a", "title": "Parking", "text": "Cars stand in the yard."}]}
+    said = await answered(client, suite, "What should I do when a colleague insults me?", found)
+    assert said == "I found nothing on that in the handbook. Your HR contact can tell you more."
+
+
+async def test_a_proposal_is_told_without_what_was_looked_up_for_it(
+    client: AsyncAnthropic, suite: list[dict[str, Any]]
+) -> None:
+    drafted = {"proposal": "leave.cancel", "summary": "Cancel annual leave"}
+    assert await answered(client, suite, "Cancel my leave", BALANCE, drafted) == (
+        "I have prepared this for you: Cancel annual leave. Nothing is changed until you confirm it."
+    )
+
+
 def test_arguments_that_do_not_fit_are_dropped_when_they_may_be_absent() -> None:
     given = {"aggregation": "compare", "sides": [{"from_date": "2026-01-01"}], "outliers": {}, "nonsense": 1}
     assert fitting(BULK, given) == {"aggregation": "compare"}

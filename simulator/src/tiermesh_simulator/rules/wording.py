@@ -22,6 +22,8 @@ _FOR_MACHINES: Final = re.compile(
 def word_results(results: Sequence[tuple[Result, str]], today: date | None = None) -> str:
     """Return the answer for the results of one turn, each with the question that it answers."""
     useful = [pair for pair in results if not isinstance(pair[0], Refusal)]
+    # What was looked up for a write is in its summary.
+    useful = [pair for pair in useful if isinstance(pair[0], Proposal)] or useful
     # What holds nothing is only said when nothing else is.
     told = [pair for pair in useful if not (isinstance(pair[0], Table) and not pair[0].rows)] or useful
     pieces = [word_result(result, question, today) for result, question in told or results]
