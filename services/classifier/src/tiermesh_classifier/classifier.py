@@ -97,7 +97,8 @@ class Classifier:
             axes, confidence = self._trained(reading, hits, question.history)
         if not question.history.running:
             known = self._rules.known(reading)
-            axes = dict(known) if known is not None else axes
+            if known is not None:
+                axes, confidence = dict(known.axes), known.confidence
         axes["surround"] = shape.surround(axes, self.words.kinds)
         inherits = self._inherits(axes, question.history)
         topic = question.history.topic
@@ -130,7 +131,8 @@ class Classifier:
         distribution = read.probabilities
         if axis in KEPT_AXES and history.topic is not None:
             keep = look.reads[f"keep_{axis}"].probabilities["yes"]
-            distribution = kept(distribution, getattr(history.topic, axis), keep)
+            leaning = look.reads["needs_context"].probabilities["yes"]
+            distribution = kept(distribution, getattr(history.topic, axis), keep, leaning)
         placed = shape.structural(axis, distribution, history)
         if placed is not None and not history.running:
             evidence.append(Evidence(EvidenceKind.HISTORY, _STRUCTURAL))

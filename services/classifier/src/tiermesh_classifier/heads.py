@@ -96,13 +96,21 @@ def _of(name: str, axes: Mapping[str, Mapping[str, float]]) -> float:
     return axes[axis].get(label, 0.0)
 
 
-def kept(distribution: Mapping[str, float], label: str, chance: float) -> dict[str, float]:
-    """A distribution in which the topic's label has the given chance, and the others share the rest as they did."""
+# How far the head that says whether a label is kept is believed over the axis's own, for a turn that needs its context.
+_KEEP_WEIGHT = 0.7
+
+
+def kept(distribution: Mapping[str, float], label: str, chance: float, leaning: float) -> dict[str, float]:
+    """A distribution mixed with one in which the topic's label has the given chance and the others share the rest.
+
+    `leaning` is the chance that the turn leans on its context: a turn that stands alone keeps nothing.
+    """
     if label not in distribution:
         return dict(distribution)
+    weight = _KEEP_WEIGHT * leaning
     others = 1.0 - distribution[label]
     scale = (1.0 - chance) / others if others > 1e-9 else 0.0
-    mixed = {name: share * scale for name, share in distribution.items()}
+    mixed = {name: share * (1.0 - weight + weight * scale) for name, share in distribution.items()}
     mixed[label] = 1.0 - sum(share for name, share in mixed.items() if name != label)
     return mixed
 

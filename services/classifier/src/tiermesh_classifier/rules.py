@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tiermesh_pack import Example, Rule
 
 from tiermesh_classifier.reading.reader import Reading
-from tiermesh_classifier.scores import AXES, NO_SIGNAL, AxisScore, Evidence, EvidenceKind, Stage
+from tiermesh_classifier.scores import AXES, NO_SIGNAL, AxisScore, Confidence, Evidence, EvidenceKind, Stage
 
 # A single rule that strong needs no second opinion.
 DECISIVE = 0.95
@@ -52,6 +52,14 @@ class Hit:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The scores of a known question."""
+
+    axes: Mapping[str, AxisScore]
+    confidence: Confidence
+
+
 class RuleStage:
     """Holds the rules and the known questions; made once."""
 
@@ -77,18 +85,20 @@ class RuleStage:
                     break
         return found
 
-    def known(self, reading: Reading) -> Mapping[str, AxisScore] | None:
-        """Scores of a question that equals a known one, but for politeness; nothing when there is none."""
+    def known(self, reading: Reading) -> Known | None:
+        """What is known of a question that equals an example, but for politeness; nothing when there is none."""
         example = self._known.get(_normal(reading))
         if example is None:
             return None
         evidence = (Evidence(EvidenceKind.RULE, "known_question", KNOWN_STRENGTH, 0, len(reading.text.raw)),)
-        return {
+        axes = {
             axis: AxisScore(
                 spread(self._labels[axis], {example.label(axis): KNOWN_STRENGTH}), Stage.RULE, self.version, evidence
             )
             for axis in AXES
         }
+        value = KNOWN_STRENGTH if example.route == "tier1" else 1.0 - KNOWN_STRENGTH
+        return Known(axes, Confidence(value, self.version, evidence))
 
     def score(self, axis: str, hits: Sequence[Hit]) -> AxisScore:
         """One axis by the rules alone: "no_signal" when none fired, and for what disagreement leaves open."""

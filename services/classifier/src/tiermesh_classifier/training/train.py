@@ -159,7 +159,7 @@ def fit_all(
         temperatures[head] = temperature_of(scores[counted], truth[counted])
         chances[head] = softmax(scores / temperatures[head])
     for axis in KEPT_AXES:
-        chances[axis] = _with_kept(data, axis, labels[axis], chances)
+        chances[axis] = _with_kept(data, axis, labels, chances)
     for head in HEADS:
         counted = written & running if head in KEEP_HEADS and (written & running).any() else written
         metrics[head] = _rounded(held_out_metrics(chances[head][counted], _truth(data, head, labels)[counted]))
@@ -225,14 +225,16 @@ def _truth(data: _Set, head: str, labels: Mapping[str, Sequence[str]]) -> np.nda
     return np.array([names.index(target) for target in data.targets(head)])
 
 
-def _with_kept(data: _Set, axis: str, names: Sequence[str], chances: Mapping[str, Matrix]) -> Matrix:
+def _with_kept(data: _Set, axis: str, labels: Mapping[str, Sequence[str]], chances: Mapping[str, Matrix]) -> Matrix:
     """An axis's chances mixed with the chance that the topic's label is kept, as serving does."""
-    mixed = chances[axis].copy()
+    mixed, names = chances[axis].copy(), labels[axis]
+    leans = list(labels["needs_context"]).index("yes")
     for at, turn in enumerate(data.turns):
         topic = turn.history.topic
         if topic is not None:
             before = dict(zip(names, mixed[at].tolist(), strict=True))
-            after = kept(before, getattr(topic, axis), float(chances[f"keep_{axis}"][at][0]))
+            keep = float(chances[f"keep_{axis}"][at][0])
+            after = kept(before, getattr(topic, axis), keep, float(chances["needs_context"][at][leans]))
             mixed[at] = [after[name] for name in names]
     return mixed
 
