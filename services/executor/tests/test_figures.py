@@ -202,3 +202,23 @@ def test_every_rounding_of_a_cell_may_be_said(value: object, places: int) -> Non
 def test_no_other_number_may_be_said(value: int, off: int) -> None:
     table = Table([Column("x", "X", "integer", measure=True)], [[value]])
     assert guard(table, question="How many?").unverified(f"It is {value + off} now.") != []
+
+
+GOALS = Table(
+    [Column("title", "Goal", "string"), Column("phone", "Phone", "string"), Column("progress", "Progress", "integer")],
+    [["Cut build time by a third", "+49 30 555 52610", 40], ["Ship 2 releases", "+49 30 555 52611", 75]],
+)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "released"),
+    [
+        ("Your goal “Cut build time by a third” stands at 40.", True),
+        ("Call +49 30 555 52610.", True),
+        ("A quarter of your goals is done.", False),
+        ("Call +49 30 555 52619.", False),
+        ("Your goal “Cut build time by a third” stands at 44.", False),
+    ],
+)
+def test_a_text_cell_may_be_quoted_to_the_letter_and_nothing_beside_it(sentence: str, released: bool) -> None:
+    assert (guard(GOALS).unverified(sentence) == []) is released

@@ -21,6 +21,8 @@ _ISO_DAY = re.compile(r"\b(\d{4})-(\d{2})(?:-(\d{2}))?")
 # Differences of everything with everything would make almost every small number true.
 _COMPARED_ROWS = 4
 _PREFIX_SUMS = 10
+# Shorter text cells are codes and numbers; quoting one would release any figure that looks like it.
+_SHORTEST_QUOTE = 6
 # Of these a sum means nothing.
 _RELATIVE_UNITS = frozenset({"share", "ratio", "fraction", "percent", "%"})
 _PLAIN_NUMBER = re.compile(r"(?<![\w.,])[0-9]+(?:\.[0-9]+)?(?![\w.,])")
@@ -69,6 +71,15 @@ class Facts:
         found = [rows for name, rows in self._names.items() if name in folded and _mentions(clause, name)]
         found += [self._name_words[word] for word in set(_WORD.findall(clause)) if word in self._name_words]
         return set().union(*found)
+
+    def quotes_in(self, sentence: str) -> Iterable[tuple[int, int]]:
+        """Where a sentence repeats a text cell to the letter: a title or a phone number is not a claim of figures."""
+        folded = sentence.casefold()
+        if len(folded) != len(sentence):  # places would not be the same
+            return
+        for cell in {normalized(cell) for cell in self._cell_words if len(cell) >= _SHORTEST_QUOTE}:
+            for found in re.finditer(rf"(?<!\w){re.escape(cell)}(?!\w)", folded):
+                yield found.span()
 
     @cached_property
     def cells(self) -> Sequence[Fact]:

@@ -58,7 +58,15 @@ class FigureGuard:
     def unverified(self, sentence: str) -> list[str]:
         """The figures of `sentence` that may not be said; empty releases it."""
         text = normalized(sentence)
-        return [figure.text for figure in read_figures(text, self._locale) if not self._holds(figure, text)]
+        doubtful = [figure for figure in read_figures(text, self._locale) if not self._holds(figure, text)]
+        if not doubtful:
+            return []
+        quotes = list(self._facts.quotes_in(text))
+        return [
+            figure.text
+            for figure in doubtful
+            if not any(start <= figure.start and figure.end <= end for start, end in quotes)
+        ]
 
     def _holds(self, figure: Figure, text: str) -> bool:
         tests: Mapping[FigureKind, Callable[[Figure, str], bool]] = {
