@@ -63,7 +63,7 @@ isolated: setup ## Install and test each service alone, with only what it declar
 .PHONY: node
 node:
 ifdef NODE
-	@cd protos && test -d node_modules || npm ci --silent --no-audit --no-fund
+	@cd protos && test -d node_modules || npm install --silent --no-audit --no-fund
 	@cd tests/foreign && test -d node_modules || npm ci --silent --no-audit --no-fund
 endif
 
