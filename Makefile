@@ -25,7 +25,8 @@ setup: .venv/.installed ## Make .venv with everything, and .venv/bin/tiermesh
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing (about a minute the first time) …"
 	@$(BIN)/python -m pip install -q -c constraints.txt pip hatchling editables
-	@$(BIN)/python -m pip install -q -c constraints.txt -r requirements-dev.txt --no-build-isolation $(addprefix -e ./,$(ours))
+	@$(BIN)/python -m pip install -q -c constraints.txt -r requirements-dev.txt --no-build-isolation \
+	  $(patsubst %/classifier,%/classifier[train],$(addprefix -e ./,$(ours)))
 	@touch $@
 
 train: .tiermesh/models/classifier/manifest.json ## Train the classifier from the pack's examples (once; again when they change)
