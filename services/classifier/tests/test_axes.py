@@ -94,6 +94,7 @@ def test_a_what_if_after_a_balance_is_a_simulation_and_not_simple(score: Score) 
     scores = score("what if I took five days next month instead?", history)
 
     assert scores.axes["intent"].label == "leave.simulate"
+    assert scores.axes["temporal"].label == "window"
     assert scores.axes["multi_step"].label == "yes"
     assert scores.axes["needs_context"].label == "yes"
     assert scores.confidence.value < 0.5

@@ -72,6 +72,8 @@ class _Look:
     hits: Sequence[Hit]
     history: History
     familiar: float
+    # Whether the words name a period: then the topic's is not kept.
+    dated: bool
 
 
 class Classifier:
@@ -117,7 +119,7 @@ class Classifier:
         features = features_of(reading, history, (hit.rule.name for hit in hits))
         vector = self.artefact.encoder.encode(features)
         familiar = _familiarity(self.artefact, features, reading, history)
-        look = _Look(vector, self.artefact.together.read(vector), hits, history, familiar)
+        look = _Look(vector, self.artefact.together.read(vector), hits, history, familiar, bool(reading.periods))
         axes = {axis: self._axis(axis, look) for axis in AXES}
         return axes, self._confidence(axes, look, truncated=reading.text.truncated)
 
@@ -129,7 +131,7 @@ class Classifier:
             strength = max(hit.rule.strength for hit in hits if hit.rule.axis == axis)
             return AxisScore(spread(read.head.labels, {settled: strength}), Stage.RULE, self._rules.version, evidence)
         distribution = read.probabilities
-        if axis in KEPT_AXES and history.topic is not None:
+        if axis in KEPT_AXES and history.topic is not None and not (axis == "temporal" and look.dated):
             keep = look.reads[f"keep_{axis}"].probabilities["yes"]
             leaning = look.reads["needs_context"].probabilities["yes"]
             distribution = kept(distribution, getattr(history.topic, axis), keep, leaning)

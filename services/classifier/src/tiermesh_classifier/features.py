@@ -15,6 +15,9 @@ from tiermesh_classifier.reading.reader import Reading
 # Written into artefacts: an artefact of other features is refused.
 FEATURES_VERSION = "features-1"
 
+# Signal of a text that names no period.
+NO_PERIOD = "period:none"
+
 _SIGNS = frozenset("?!%:")
 # Cues whose coincidence means more than their sum.
 _PAIRED = frozenset(
@@ -110,7 +113,7 @@ def _term_signals(reading: Reading) -> Iterator[str]:
 
 def _period_signals(reading: Reading) -> Iterator[str]:
     if not reading.periods:
-        yield "period:none"
+        yield NO_PERIOD
     for period in reading.periods:
         yield f"period:{_PLAIN_KINDS.get(period.kind, period.kind)}"
         yield f"period-size:{period_size(period.kind, period.days)}"

@@ -17,7 +17,7 @@ from tiermesh_classifier import axes as shape
 from tiermesh_classifier.artefact import HEADS, KEEP_HEADS, KEPT_AXES, TIER1_HEAD, Trained, save
 from tiermesh_classifier.assembly import axis_labels, make_reader, make_rules
 from tiermesh_classifier.encoder import Encoder, fit_encoder
-from tiermesh_classifier.features import Features, features_of
+from tiermesh_classifier.features import NO_PERIOD, Features, features_of
 from tiermesh_classifier.heads import ConfidenceHead, LinearHead, confidence_inputs, kept, softmax
 from tiermesh_classifier.reading.calendar import Calendar
 from tiermesh_classifier.scores import AXES
@@ -231,7 +231,8 @@ def _with_kept(data: _Set, axis: str, labels: Mapping[str, Sequence[str]], chanc
     leans = list(labels["needs_context"]).index("yes")
     for at, turn in enumerate(data.turns):
         topic = turn.history.topic
-        if topic is not None:
+        dated = axis == "temporal" and NO_PERIOD not in data.features[at].signals
+        if topic is not None and not dated:
             before = dict(zip(names, mixed[at].tolist(), strict=True))
             keep = float(chances[f"keep_{axis}"][at][0])
             after = kept(before, getattr(topic, axis), keep, float(chances["needs_context"][at][leans]))
