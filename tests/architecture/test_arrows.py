@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,9 @@ def imported_packages(folder: Path) -> set[str]:
 
 
 def declared_packages(folder: Path) -> set[str]:
-    """Return our own packages that a folder's pyproject.toml declares, as import names."""
-    dependencies = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["dependencies"]
+    """Return our own packages that a folder's pyproject.toml declares, as import names; extras are declarations too."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    dependencies = [*project["dependencies"], *chain(*project.get("optional-dependencies", {}).values())]
     names = {re.split(r"[\[<>=~! ]", dependency, maxsplit=1)[0] for dependency in dependencies}
     ours = {name.replace("-", "_") for name in names if name.startswith("tiermesh-")}
     return {"tiermesh" if name == "tiermesh_contracts" else name for name in ours}
