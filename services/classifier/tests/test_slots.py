@@ -131,3 +131,15 @@ def test_a_booking_for_friday_means_the_next_one(score: Score) -> None:
 
     assert slots.date_range is not None
     assert slots.date_range.start == "2026-11-27"
+
+
+def test_the_last_twelve_months_are_a_period_and_no_number_of_rows(score: Score) -> None:
+    slots = score("How did overtime develop over the last 12 months in my team?").slots
+    assert slots.limit is None
+    assert slots.date_range.start < slots.date_range.end
+    assert score("top 5 late arrivals in the last 3 months").slots.limit == 5
+
+
+def test_a_word_of_the_domain_that_names_a_measure_of_its_own_is_that_measure(score: Score) -> None:
+    slots = score("How did overtime develop over the last 12 months in my team?").slots
+    assert [measure.value for measure in slots.measures] == ["overtime_hours"]

@@ -40,8 +40,8 @@ _LIMIT = re.compile(
 def measure_slots(reading: Reading, domain: Domain, usual: str, general: str) -> list[Slot]:
     """The measure that the words name; among several the one that is not meant anyway, then the longer phrase.
 
-    The domain's own name ("leave") names no measure, and neither does what the domain means in `general` when the
-    intent usually means something else.
+    The domain's own words ("leave") do not name the usual measure, which is meant anyway, and neither does what the
+    domain means in `general` when the intent usually means something else.
     """
     found = [
         f
@@ -49,7 +49,7 @@ def measure_slots(reading: Reading, domain: Domain, usual: str, general: str) ->
         if f.value.kind == "measure"
         and f.value.domain == domain.name
         and not (f.value.name == general != usual)
-        and not (f.last - f.first == 1 and reading.mended[f.first].text in domain.synonyms)
+        and not (f.value.name == usual and f.last - f.first == 1 and reading.mended[f.first].text in domain.synonyms)
     ]
     if not found:
         return []
@@ -112,9 +112,9 @@ def direction_of(reading: Reading) -> bool | None:
 
 
 def limit_of(reading: Reading) -> int | None:
-    """The number of rows asked for."""
+    """The number of rows asked for; "the last 12 months" asks for a period and not for rows."""
     match = _LIMIT.search(reading.text.folded)
-    if match is None:
+    if match is None or any(match.start() < each.end_at and each.start_at < match.end() for each in reading.periods):
         return None
     number = number_of(match.group(1) or match.group(2))
     return number if number and number <= 1000 else None
