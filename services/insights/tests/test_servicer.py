@@ -166,10 +166,9 @@ async def test_reports_are_for_admins_of_the_tenant(insights: Insights, tenant: 
     assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
-async def test_a_lost_database_is_unavailable_and_says_to_deliver_again(insights: Insights, tmp_path: Path) -> None:
-    await insights.store.close()
-    (tmp_path / "insights.sqlite").unlink()
-    (tmp_path / "insights.sqlite").mkdir()
+async def test_a_broken_database_is_unavailable_and_says_to_deliver_again(insights: Insights, tmp_path: Path) -> None:
+    await insights.store.close()  # so that the next call opens the file anew
+    (tmp_path / "insights.sqlite").write_bytes(b"this is no database" * 100)
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await insights.stub.RecordDecisions(
             pb.RecordDecisionsRequest(decisions=[decision(1)]), metadata=insights.recorder(), timeout=5

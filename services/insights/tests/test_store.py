@@ -154,5 +154,5 @@ async def test_records_survive_a_restart(tmp_path: Path) -> None:
 
 
 async def test_a_database_that_cannot_be_opened_is_named_as_unavailable(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailableError):
+    with pytest.raises(StoreUnavailableError, match=r"no/such does not exist; make it"):
         await Store.open(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.sqlite'}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Table, and_, func, or_, select
@@ -35,6 +36,10 @@ class Store:
 
         Raises StoreUnavailableError.
         """
+        if database.startswith("sqlite:///"):
+            folder = Path(database.removeprefix("sqlite:///")).absolute().parent
+            if not folder.is_dir():
+                raise StoreUnavailableError(f"the folder {folder} does not exist; make it, or name another file")
         url = database.replace("sqlite:///", "sqlite+aiosqlite:///", 1).replace(
             "postgresql://", "postgresql+asyncpg://", 1
         )
@@ -46,6 +51,7 @@ class Store:
                     await connection.exec_driver_sql("PRAGMA journal_mode=WAL")
                 await connection.run_sync(METADATA.create_all)
         except (DBAPIError, OSError) as error:
+            await store.close()
             raise StoreUnavailableError(str(error)) from error
         return store
 
