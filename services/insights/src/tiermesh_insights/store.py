@@ -36,10 +36,7 @@ class Store:
 
         Raises StoreUnavailableError.
         """
-        if database.startswith("sqlite:///"):
-            folder = Path(database.removeprefix("sqlite:///")).absolute().parent
-            if not folder.is_dir():
-                raise StoreUnavailableError(f"the folder {folder} does not exist; make it, or name another file")
+        _check_folder(database)
         url = database.replace("sqlite:///", "sqlite+aiosqlite:///", 1).replace(
             "postgresql://", "postgresql+asyncpg://", 1
         )
@@ -167,6 +164,13 @@ class Store:
                 return (await connection.execute(statement)).all()
         except (DBAPIError, OSError) as error:
             raise StoreUnavailableError(str(error)) from error
+
+
+def _check_folder(database: str) -> None:
+    """Raise StoreUnavailableError when an embedded database would lie in a folder that is not there."""
+    folder = Path(database.removeprefix("sqlite:///")).absolute().parent
+    if database.startswith("sqlite:///") and not folder.is_dir():
+        raise StoreUnavailableError(f"the folder {folder} does not exist; make it, or name another file")
 
 
 def _selected(selection: Selection) -> list[ColumnElement[bool]]:
