@@ -78,8 +78,8 @@ ifdef NODE
 else
 	@echo "npm is not installed: buf lint and buf breaking are left out"
 endif
-	@before=$$(find packages/contracts/src -name '*_pb2*' | sort | xargs sha256sum); packages/contracts/generate.sh; \
-	after=$$(find packages/contracts/src -name '*_pb2*' | sort | xargs sha256sum); \
+	@before=$$(find packages/contracts/src -name '*_pb2*.py*' -not -path '*/__pycache__/*' | sort | xargs sha256sum); packages/contracts/generate.sh; \
+	after=$$(find packages/contracts/src -name '*_pb2*.py*' -not -path '*/__pycache__/*' | sort | xargs sha256sum); \
 	test "$$before" = "$$after" || { echo "generated code was not up to date: commit what 'make proto' wrote"; exit 1; }
 
 proto-release: node ## Record today's protos as the last release (what buf breaking compares with)
