@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,8 +131,37 @@ def test_a_busy_port_is_a_clear_start_up_error(name: str, seeded: Path, tmp_path
     assert "Traceback" not in said
 
 
-def start_alone(name: str, seeded: Path, state: Path, port: int = 0) -> tuple[subprocess.Popen[str], str]:
-    """Start one service as the suite would, with none of the others there."""
+@pytest.mark.parametrize("name", sorted(FULL_NAMES))
+def test_broken_settings_are_all_told_at_once_with_their_variables(name: str, seeded: Path, tmp_path: Path) -> None:
+    prefix = f"TIERMESH_{name.partition('-')[0].upper()}_"
+    broken = {f"{prefix}WORKERS": "many", f"{prefix}LOG_LEVEL": "LOUD", f"{prefix}DRIAN_SECONDS": "3"}
+    process, _ = start_alone(name, seeded, tmp_path, **broken)
+    said = process.communicate(timeout=30)[0]
+    assert process.returncode == 2
+    for variable in broken:
+        assert variable in said
+    assert f"{prefix}DRAIN_SECONDS" in said, "the misspelt name is not mended"
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("name", ["classifier", "aggregator", "suggester", "gateway"])
+def test_a_missing_pack_file_is_named_at_start(name: str, seeded: Path, tmp_path: Path) -> None:
+    packs = tmp_path / "packs"
+    shutil.copytree(PROJECT / "packs" / "hr", packs / "hr")
+    (packs / "hr" / "vocabulary" / "intents.yaml").unlink()
+    # The gateway serves many tenants: it has the folder of all packs.
+    variable, folder = ("PACKS", packs) if name == "gateway" else ("PACK", packs / "hr")
+    process, _ = start_alone(name, seeded, tmp_path, **{f"TIERMESH_{name.upper()}_{variable}": str(folder)})
+    said = process.communicate(timeout=30)[0]
+    assert process.returncode == 2
+    assert "vocabulary/intents.yaml" in said
+    assert "Traceback" not in said
+
+
+def start_alone(
+    name: str, seeded: Path, state: Path, port: int = 0, **changes: str
+) -> tuple[subprocess.Popen[str], str]:
+    """Start one service as the suite would, with none of the others there; `changes` are settings."""
     home = Home(PROJECT, state)
     home.prepare()
     ensure_keys(home.keys)
@@ -146,7 +176,7 @@ def start_alone(name: str, seeded: Path, state: Path, port: int = 0) -> tuple[su
     process = next(process for process in stack if process.name == name)
     started = subprocess.Popen(
         [sys.executable, "-m", process.module],
-        env={**os.environ, **process.environment},
+        env={**os.environ, **process.environment, **changes},
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
