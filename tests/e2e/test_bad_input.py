@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -156,3 +159,11 @@ def test_an_unknown_person_is_told_who_there_is(suite: Any) -> None:
     done = suite.run("ask", "hello", "--as", "somebody")
     assert done.returncode == 2
     assert "manager" in done.stderr
+
+
+def test_a_state_folder_that_is_a_file_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("no folder")
+    command = [sys.executable, "-m", "tiermesh_cli", "up", "--state", str(tmp_path / "state")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr == f"tiermesh: {tmp_path / 'state'}: File exists\n"

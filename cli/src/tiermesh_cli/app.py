@@ -131,8 +131,10 @@ def main() -> None:
     """Run the command; every foreseeable failure is one clear line."""
     try:
         app()
-    except (ProjectNotFoundError, UnknownPersonError, FileNotFoundError) as missing:
+    except (ProjectNotFoundError, UnknownPersonError) as missing:
         _say_failed(str(missing), 2)
+    except OSError as error:
+        _say_failed(f"{error.filename or 'the system'}: {error.strerror or error}", 2)
     except (PreparationFailedError, StartFailedError) as failed:
         _say_failed(str(failed), 1)
 
