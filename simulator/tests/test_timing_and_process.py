@@ -40,7 +40,8 @@ async def test_each_class_of_models_has_its_speed() -> None:
     slow = found["claude-sonnet-5"]
     assert slow[0] >= 0.3
     assert len(slow) > 8
-    assert slow[-1] - slow[0] >= 0.02 * (len(slow) - 1)
+    # From the question on: a first chunk that is seen late would shorten the time between chunks.
+    assert slow[-1] >= 0.3 + 0.02 * (len(slow) - 1)
 
 
 def test_global_speed_and_scale_win_over_the_class(monkeypatch: pytest.MonkeyPatch) -> None:

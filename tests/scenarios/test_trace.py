@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-SERVICES = {f"tiermesh-{name}" for name in ("gateway", "classifier", "executor", "aggregator", "suggester")}
+CALLS = {  # callee and method → caller
+    ("classifier", "Classify"): "gateway",
+    ("executor", "Execute"): "gateway",
+    ("suggester", "Suggest"): "gateway",
+    ("executor", "Generate"): "suggester",
+    ("classifier", "ClassifyBatch"): "suggester",
+    ("aggregator", "Aggregate"): "executor",
+}
+
+
+def _whole(spans: Any) -> bool:
+    """Whether every service's spans are there and none waits for its parent: each process exports in its own time."""
+    known = {span.span_id for _, span in spans}
+    served = {(service, span.name.rpartition("/")[2]) for service, span in spans if span.kind == span.SPAN_KIND_SERVER}
+    wanted = {("tiermesh-gateway", "Ask"), *((f"tiermesh-{callee}", method) for callee, method in CALLS)}
+    return served >= wanted and all(span.parent_span_id in known for _, span in spans if span.parent_span_id)
 
 
 def test_one_question_is_one_trace_over_all_services_with_right_parents(suite: Any, collector: Any) -> None:
@@ -12,32 +27,15 @@ def test_one_question_is_one_trace_over_all_services_with_right_parents(suite: A
     trace_id = events[0]["trace_id"]
     assert len(trace_id) == 32
 
-    def complete(spans: Any) -> bool:
-        services = {service for service, _ in spans}
-        return services >= SERVICES and any(
-            span.name.endswith("/Ask") and service == "tiermesh-gateway" for service, span in spans
-        )
-
-    collector.wait_for(trace_id, complete)
+    collector.wait_for(trace_id, _whole)
     spans = collector.trace(trace_id)
     by_id = {span.span_id: (service, span) for service, span in spans}
-    orphans = [
-        (service, span.name) for service, span in spans if span.parent_span_id and span.parent_span_id not in by_id
-    ]
-    assert orphans == []
     servers = {
         (service, span.name.rpartition("/")[2]): span for service, span in spans if span.kind == span.SPAN_KIND_SERVER
     }
     roots = [(service, span.name) for service, span in spans if not span.parent_span_id]
     assert roots == [("tiermesh-gateway", "tiermesh.gateway.v1.GatewayService/Ask")]
-    for callee, caller in {
-        ("classifier", "Classify"): "gateway",
-        ("executor", "Execute"): "gateway",
-        ("suggester", "Suggest"): "gateway",
-        ("executor", "Generate"): "suggester",
-        ("classifier", "ClassifyBatch"): "suggester",
-        ("aggregator", "Aggregate"): "executor",
-    }.items():
+    for callee, caller in CALLS.items():
         service, method = callee
         span = servers[f"tiermesh-{service}", method]
         parent_service, parent = by_id[span.parent_span_id]
@@ -51,7 +49,7 @@ def test_the_trace_holds_the_decision_the_model_call_and_the_statement_but_no_wo
 ) -> None:
     events = suite.ask("Who applied for the most leave this year?", "--as", "head")
     trace_id = events[0]["trace_id"]
-    collector.wait_for(trace_id, lambda spans: {service for service, _ in spans} >= SERVICES)
+    collector.wait_for(trace_id, _whole)
     spans = collector.trace(trace_id)
     attributes = [(attribute.key, attribute.value.string_value) for _, span in spans for attribute in span.attributes]
     keys = {key for key, _ in attributes}

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
-from tiermesh_runtime import deadlines
+from tiermesh_runtime import call_context, deadlines
 from tiermesh_runtime.errors import RpcError
 
 
@@ -44,3 +44,24 @@ def test_work_that_outlives_its_call_has_a_budget_of_its_own() -> None:
 
     before, after = _within(1, outlive)
     assert before <= 1 < 99 < after <= 100
+
+
+@pytest.mark.parametrize(
+    ("limit", "left", "spent"),
+    [(2, 0, True), (2, 0.08, True), (2, 1, False), (100, 0.9, True), (100, 3, False)],
+)
+def test_a_call_given_up_at_its_own_deadline_ran_out_of_time(limit: float, left: float, spent: bool) -> None:
+    # The client's clock runs out first: its request was on its way, and its timeout was rounded up for the wire.
+    def cancelled() -> bool:
+        deadlines.start(limit)
+        known = call_context.current()
+        assert known is not None
+        assert known.expires_at is not None
+        known.expires_at -= limit - left
+        return deadlines.spent()
+
+    assert contextvars.Context().run(cancelled) is spent
+
+
+def test_what_nothing_bounds_never_runs_out_of_time() -> None:
+    assert deadlines.spent() is False

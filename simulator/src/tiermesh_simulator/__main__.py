@@ -52,13 +52,20 @@ async def _serve(settings: SimulatorSettings, port_file: Path | None) -> int:
         return 2
     try:
         url = base_url(runner)
-        print(f"simulator (no model) on {url}", flush=True)
         if port_file is not None:
-            await asyncio.to_thread(port_file.write_text, url.rpartition(":")[2])
+            await asyncio.to_thread(_write_whole, port_file, url.rpartition(":")[2])
+        print(f"simulator (no model) on {url}", flush=True)
         await ended.wait()
     finally:
         await runner.cleanup()
     return 0
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write so that whoever waits for the file never reads half of it."""
+    begun = path.with_name(f".{path.name}.begun")
+    begun.write_text(text)
+    begun.replace(path)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ Lives here: the record and how to reach it. Not here: what its parts mean
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class CallContext:
 
     request_id: str = ""
     expires_at: float | None = None  # time.monotonic()
+    limit: float = 0.0  # seconds that the call had when it came in
     principal: Principal | None = None
     token: str = ""  # signed principal that downstream calls carry
     failed_hop: str = ""  # service of the last downstream call that failed
@@ -46,7 +47,7 @@ def copy() -> CallContext:
     known = _current.get()
     if known is None:
         return CallContext()
-    return CallContext(known.request_id, known.expires_at, known.principal, known.token)
+    return replace(known, failed_hop="")
 
 
 def request_id() -> str:

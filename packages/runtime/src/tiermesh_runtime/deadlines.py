@@ -16,6 +16,9 @@ from tiermesh_runtime.errors import RpcError
 USEFUL_SECONDS = 0.005
 """Less than this is no time to do anything in."""
 
+_TRANSIT_SECONDS = 0.1
+_ROUNDING = 0.01
+
 
 def remaining() -> float | None:
     """Return the seconds left of the call being served (never below 0), None when nothing bounds it."""
@@ -23,6 +26,17 @@ def remaining() -> float | None:
     if known is None or known.expires_at is None:
         return None
     return max(known.expires_at - time.monotonic(), 0.0)
+
+
+def spent() -> bool:
+    """Return whether the call being served, cancelled just now, ran out of time rather than being given up.
+
+    A client gives up at its own deadline and its cancellation can be here before this side's clock runs out:
+    the call was on its way for a while, and gRPC sends timeouts rounded up to two or three digits, by up to 1 %.
+    """
+    known = call_context.current()
+    left = remaining()
+    return known is not None and left is not None and left <= max(_TRANSIT_SECONDS, _ROUNDING * known.limit)
 
 
 def budget(seconds: float, *, reserve: float = 0.0, hop: str = "") -> float:
@@ -42,7 +56,7 @@ def budget(seconds: float, *, reserve: float = 0.0, hop: str = "") -> float:
 def start(seconds: float) -> None:
     """Begin a budget of its own for this task: for work that outlives the call it was begun by."""
     known = call_context.copy()
-    known.expires_at = time.monotonic() + seconds
+    known.limit, known.expires_at = seconds, time.monotonic() + seconds
     call_context.enter(known)
 
 

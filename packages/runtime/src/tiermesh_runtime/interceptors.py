@@ -122,8 +122,7 @@ async def error_translation(call: ServerCall, proceed: Proceed) -> Any:
     except asyncio.CancelledError as cancelled:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
-            late = deadlines.remaining() == 0.0
-            call.code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
+            call.code = grpc.StatusCode.DEADLINE_EXCEEDED if deadlines.spent() else grpc.StatusCode.CANCELLED
             raise
         # Nobody cancelled this call: grpc would leave the client hanging until its deadline.
         refusal = _unexpected(call, cancelled)
@@ -188,7 +187,7 @@ class Deadline:
         limit = self.default if given is None else min(given, self.maximum)
         if limit < deadlines.USEFUL_SECONDS:
             raise deadlines.too_short()
-        call.state.expires_at = time.monotonic() + limit
+        call.state.limit, call.state.expires_at = limit, time.monotonic() + limit
         if limit == given:  # grpc itself cancels the handler then
             return await proceed(call)
         try:
