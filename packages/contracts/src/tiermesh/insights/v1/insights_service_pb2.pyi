@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from tiermesh.common.v1 import answer_pb2 as _answer_pb2
 from tiermesh.common.v1 import context_pb2 as _context_pb2
 from tiermesh.common.v1 import routing_pb2 as _routing_pb2
 from tiermesh.common.v1 import usage_pb2 as _usage_pb2
@@ -35,10 +36,13 @@ class DecisionRecord(_message.Message):
     DECIDED_AT_FIELD_NUMBER: _builtins.int
     SUBJECT_HASH_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    BASE_THRESHOLD_FIELD_NUMBER: _builtins.int
     subject_hash: _builtins.str
     """Person, as a keyed hash: erasable, not readable."""
     position: _builtins.str
     """Position label, for quality by place in the conversation."""
+    base_threshold: _builtins.float
+    """The tenant's threshold before the conversation raised it for this turn; absent from older senders."""
     @_builtins.property
     def decision(self) -> _routing_pb2.Decision: ...
     @_builtins.property
@@ -53,12 +57,15 @@ class DecisionRecord(_message.Message):
         decided_at: _timestamp_pb2.Timestamp | None = ...,
         subject_hash: _builtins.str = ...,
         position: _builtins.str = ...,
+        base_threshold: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "decided_at", b"decided_at", "decision", b"decision"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_base_threshold", b"_base_threshold", "base_threshold", b"base_threshold", "context", b"context", "decided_at", b"decided_at", "decision", b"decision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "decided_at", b"decided_at", "decision", b"decision", "position", b"position", "subject_hash", b"subject_hash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base_threshold", b"_base_threshold", "base_threshold", b"base_threshold", "context", b"context", "decided_at", b"decided_at", "decision", b"decision", "position", b"position", "subject_hash", b"subject_hash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__base_threshold: _TypeAlias = _typing.Literal["base_threshold"]  # noqa: Y015
+    _WhichOneofArgType__base_threshold: _TypeAlias = _typing.Literal["_base_threshold", b"_base_threshold"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_threshold) -> _WhichOneofReturnType__base_threshold | None: ...
 
 Global___DecisionRecord: _TypeAlias = DecisionRecord  # noqa: Y015
 
@@ -87,6 +94,8 @@ class Outcome(_message.Message):
         """The stream ended with a complete answer; or did not."""
         SOURCE_SHADOW: Outcome._Source.ValueType  # 10
         """Tier 1 ran in the shadow of an escalated turn and was judged."""
+        SOURCE_PREFERENCE: Outcome._Source.ValueType  # 11
+        """A person preferred one of two answers without knowing whose they were."""
 
     class Source(_Source, metaclass=_SourceEnumTypeWrapper): ...
     SOURCE_UNSPECIFIED: Outcome.Source.ValueType  # 0
@@ -102,6 +111,8 @@ class Outcome(_message.Message):
     """The stream ended with a complete answer; or did not."""
     SOURCE_SHADOW: Outcome.Source.ValueType  # 10
     """Tier 1 ran in the shadow of an escalated turn and was judged."""
+    SOURCE_PREFERENCE: Outcome.Source.ValueType  # 11
+    """A person preferred one of two answers without knowing whose they were."""
 
     OUTCOME_ID_FIELD_NUMBER: _builtins.int
     DECISION_ID_FIELD_NUMBER: _builtins.int
@@ -110,6 +121,7 @@ class Outcome(_message.Message):
     SUCCESS_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
+    ENDING_FIELD_NUMBER: _builtins.int
     outcome_id: _builtins.str
     decision_id: _builtins.str
     tenant: _builtins.str
@@ -120,6 +132,10 @@ class Outcome(_message.Message):
     """Weight of this source, 0 to 1."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def ending(self) -> Global___Ending:
+        """How the turn ended; set with SOURCE_COMPLETION and SOURCE_ABANDONED."""
+
     def __init__(
         self,
         *,
@@ -130,14 +146,199 @@ class Outcome(_message.Message):
         success: _builtins.float = ...,
         weight: _builtins.float = ...,
         at: _timestamp_pb2.Timestamp | None = ...,
+        ending: Global___Ending | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "ending", b"ending"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "decision_id", b"decision_id", "outcome_id", b"outcome_id", "source", b"source", "success", b"success", "tenant", b"tenant", "weight", b"weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "decision_id", b"decision_id", "ending", b"ending", "outcome_id", b"outcome_id", "source", b"source", "success", b"success", "tenant", b"tenant", "weight", b"weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
+
+@_typing.final
+class Ending(_message.Message):
+    """What the reports need of a turn's end."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTE_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    BOUNCE_CAUSE_FIELD_NUMBER: _builtins.int
+    FIRST_ANSWER_EVENT_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    PILLS_FIELD_NUMBER: _builtins.int
+    route: _routing_pb2.Route.ValueType
+    """Route and tier that answered in the end."""
+    tier: _routing_pb2.Tier.ValueType
+    complete: _builtins.bool
+    bounce_cause: _builtins.str
+    """Why the turn left its first route, such as "escalate_tool"; empty when it did not."""
+    pills: _builtins.int
+    """How many pills were shown."""
+    @_builtins.property
+    def first_answer_event(self) -> _duration_pb2.Duration:
+        """Since the question came in; absent for what did not happen."""
+
+    @_builtins.property
+    def total(self) -> _duration_pb2.Duration: ...
+    def __init__(
+        self,
+        *,
+        route: _routing_pb2.Route.ValueType = ...,
+        tier: _routing_pb2.Tier.ValueType = ...,
+        complete: _builtins.bool = ...,
+        bounce_cause: _builtins.str = ...,
+        first_answer_event: _duration_pb2.Duration | None = ...,
+        total: _duration_pb2.Duration | None = ...,
+        pills: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first_answer_event", b"first_answer_event", "total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounce_cause", b"bounce_cause", "complete", b"complete", "first_answer_event", b"first_answer_event", "pills", b"pills", "route", b"route", "tier", b"tier", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ending: _TypeAlias = Ending  # noqa: Y015
+
+@_typing.final
+class Sample(_message.Message):
+    """Question and answer of a sampled turn, for judges and audits. The only text that is kept here."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Sample._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: Sample._Kind.ValueType  # 0
+        KIND_SERVED: Sample._Kind.ValueType  # 1
+        """What the user saw."""
+        KIND_SHADOW: Sample._Kind.ValueType  # 2
+        """What tier 1 would have said: it ran in the shadow of an escalated turn."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    KIND_UNSPECIFIED: Sample.Kind.ValueType  # 0
+    KIND_SERVED: Sample.Kind.ValueType  # 1
+    """What the user saw."""
+    KIND_SHADOW: Sample.Kind.ValueType  # 2
+    """What tier 1 would have said: it ran in the shadow of an escalated turn."""
+
+    SAMPLE_ID_FIELD_NUMBER: _builtins.int
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    SUBJECT_HASH_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    TABLES_JSON_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    PROMPT_VERSION_FIELD_NUMBER: _builtins.int
+    INTENT_FIELD_NUMBER: _builtins.int
+    DRAWN_WITH_FIELD_NUMBER: _builtins.int
+    sample_id: _builtins.str
+    decision_id: _builtins.str
+    tenant: _builtins.str
+    subject_hash: _builtins.str
+    """Person, as a keyed hash."""
+    kind: Global___Sample.Kind.ValueType
+    question: _builtins.str
+    answer: _builtins.str
+    tables_json: _builtins.str
+    """Tables that came with the answer, as JSON, cut to what a judge reads."""
+    route: _routing_pb2.Route.ValueType
+    tier: _routing_pb2.Tier.ValueType
+    model: _builtins.str
+    tag: _builtins.str
+    """Tag and prompt version of the call that worded the answer."""
+    prompt_version: _builtins.str
+    intent: _builtins.str
+    drawn_with: _builtins.float
+    """Probability with which this turn was drawn; reports weigh it by the inverse. 0 reads as 1."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def context(self) -> _containers.RepeatedCompositeFieldContainer[_answer_pb2.ConversationTurn]:
+        """The earlier turns that the question leans on, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        sample_id: _builtins.str = ...,
+        decision_id: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+        subject_hash: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        kind: Global___Sample.Kind.ValueType = ...,
+        question: _builtins.str = ...,
+        context: _abc.Iterable[_answer_pb2.ConversationTurn] | None = ...,
+        answer: _builtins.str = ...,
+        tables_json: _builtins.str = ...,
+        route: _routing_pb2.Route.ValueType = ...,
+        tier: _routing_pb2.Tier.ValueType = ...,
+        model: _builtins.str = ...,
+        tag: _builtins.str = ...,
+        prompt_version: _builtins.str = ...,
+        intent: _builtins.str = ...,
+        drawn_with: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "at", b"at", "context", b"context", "decision_id", b"decision_id", "drawn_with", b"drawn_with", "intent", b"intent", "kind", b"kind", "model", b"model", "prompt_version", b"prompt_version", "question", b"question", "route", b"route", "sample_id", b"sample_id", "subject_hash", b"subject_hash", "tables_json", b"tables_json", "tag", b"tag", "tenant", b"tenant", "tier", b"tier"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sample: _TypeAlias = Sample  # noqa: Y015
+
+@_typing.final
+class RecordSamplesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def samples(self) -> _containers.RepeatedCompositeFieldContainer[Global___Sample]: ...
+    def __init__(
+        self,
+        *,
+        samples: _abc.Iterable[Global___Sample] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordSamplesRequest: _TypeAlias = RecordSamplesRequest  # noqa: Y015
+
+@_typing.final
+class RecordSamplesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STORED_FIELD_NUMBER: _builtins.int
+    ALREADY_STORED_FIELD_NUMBER: _builtins.int
+    stored: _builtins.int
+    already_stored: _builtins.int
+    def __init__(
+        self,
+        *,
+        stored: _builtins.int = ...,
+        already_stored: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_stored", b"already_stored", "stored", b"stored"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordSamplesResponse: _TypeAlias = RecordSamplesResponse  # noqa: Y015
 
 @_typing.final
 class RecordDecisionsRequest(_message.Message):
@@ -336,8 +537,13 @@ class ReportConfidenceRequest(_message.Message):
 
     SELECTION_FIELD_NUMBER: _builtins.int
     BANDS_FIELD_NUMBER: _builtins.int
+    AXIS_FIELD_NUMBER: _builtins.int
     bands: _builtins.int
     """Bands of equal width over 0 to 1; 0 takes 10."""
+    axis: _builtins.str
+    """Whose probability is held against the outcome: "confidence" or empty for tier 1's chance, or an axis:
+    "intent", "cardinality", "temporal", "aggregation", "position", "ambiguous", "multi_step".
+    """
     @_builtins.property
     def selection(self) -> Global___Selection: ...
     def __init__(
@@ -345,10 +551,11 @@ class ReportConfidenceRequest(_message.Message):
         *,
         selection: Global___Selection | None = ...,
         bands: _builtins.int = ...,
+        axis: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bands", b"bands", "selection", b"selection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["axis", b"axis", "bands", b"bands", "selection", b"selection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -399,6 +606,11 @@ class ReportConfidenceResponse(_message.Message):
     EXPECTED_CALIBRATION_ERROR_FIELD_NUMBER: _builtins.int
     BRIER_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
+    RELIABILITY_FIELD_NUMBER: _builtins.int
+    ADAPTIVE_CALIBRATION_ERROR_FIELD_NUMBER: _builtins.int
+    BRIER_INTERVAL_FIELD_NUMBER: _builtins.int
+    DRIFT_FIELD_NUMBER: _builtins.int
+    INTENT_FAMILIES_FIELD_NUMBER: _builtins.int
     decisions: _builtins.int
     with_outcome: _builtins.int
     """Decisions with at least one outcome."""
@@ -411,6 +623,24 @@ class ReportConfidenceResponse(_message.Message):
     def threshold(self) -> _routing_pb2.Threshold:
         """Threshold in force."""
 
+    @_builtins.property
+    def reliability(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportConfidenceResponse.Band]:
+        """Reliability diagram: bins that hold equally many outcomes."""
+
+    @_builtins.property
+    def adaptive_calibration_error(self) -> Global___Rate:
+        """Calibration error over those bins, and Brier score, with their 95 % intervals (bootstrap)."""
+
+    @_builtins.property
+    def brier_interval(self) -> Global___Rate: ...
+    @_builtins.property
+    def drift(self) -> _containers.RepeatedCompositeFieldContainer[Global___Drift]:
+        """Against the quarter before; empty when one of the two has too little."""
+
+    @_builtins.property
+    def intent_families(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Families of intents that the selection holds, most frequent first, for a chooser."""
+
     def __init__(
         self,
         *,
@@ -420,21 +650,80 @@ class ReportConfidenceResponse(_message.Message):
         expected_calibration_error: _builtins.float | None = ...,
         brier: _builtins.float | None = ...,
         threshold: _routing_pb2.Threshold | None = ...,
+        reliability: _abc.Iterable[Global___ReportConfidenceResponse.Band] | None = ...,
+        adaptive_calibration_error: Global___Rate | None = ...,
+        brier_interval: Global___Rate | None = ...,
+        drift: _abc.Iterable[Global___Drift] | None = ...,
+        intent_families: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_brier", b"_brier", "_expected_calibration_error", b"_expected_calibration_error", "brier", b"brier", "expected_calibration_error", b"expected_calibration_error", "threshold", b"threshold"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_adaptive_calibration_error", b"_adaptive_calibration_error", "_brier", b"_brier", "_brier_interval", b"_brier_interval", "_expected_calibration_error", b"_expected_calibration_error", "adaptive_calibration_error", b"adaptive_calibration_error", "brier", b"brier", "brier_interval", b"brier_interval", "expected_calibration_error", b"expected_calibration_error", "threshold", b"threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_brier", b"_brier", "_expected_calibration_error", b"_expected_calibration_error", "bands", b"bands", "brier", b"brier", "decisions", b"decisions", "expected_calibration_error", b"expected_calibration_error", "threshold", b"threshold", "with_outcome", b"with_outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_adaptive_calibration_error", b"_adaptive_calibration_error", "_brier", b"_brier", "_brier_interval", b"_brier_interval", "_expected_calibration_error", b"_expected_calibration_error", "adaptive_calibration_error", b"adaptive_calibration_error", "bands", b"bands", "brier", b"brier", "brier_interval", b"brier_interval", "decisions", b"decisions", "drift", b"drift", "expected_calibration_error", b"expected_calibration_error", "intent_families", b"intent_families", "reliability", b"reliability", "threshold", b"threshold", "with_outcome", b"with_outcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__adaptive_calibration_error: _TypeAlias = _typing.Literal["adaptive_calibration_error"]  # noqa: Y015
+    _WhichOneofArgType__adaptive_calibration_error: _TypeAlias = _typing.Literal["_adaptive_calibration_error", b"_adaptive_calibration_error"]  # noqa: Y015
     _WhichOneofReturnType__brier: _TypeAlias = _typing.Literal["brier"]  # noqa: Y015
     _WhichOneofArgType__brier: _TypeAlias = _typing.Literal["_brier", b"_brier"]  # noqa: Y015
+    _WhichOneofReturnType__brier_interval: _TypeAlias = _typing.Literal["brier_interval"]  # noqa: Y015
+    _WhichOneofArgType__brier_interval: _TypeAlias = _typing.Literal["_brier_interval", b"_brier_interval"]  # noqa: Y015
     _WhichOneofReturnType__expected_calibration_error: _TypeAlias = _typing.Literal["expected_calibration_error"]  # noqa: Y015
     _WhichOneofArgType__expected_calibration_error: _TypeAlias = _typing.Literal["_expected_calibration_error", b"_expected_calibration_error"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__adaptive_calibration_error) -> _WhichOneofReturnType__adaptive_calibration_error | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__brier) -> _WhichOneofReturnType__brier | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__brier_interval) -> _WhichOneofReturnType__brier_interval | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_calibration_error) -> _WhichOneofReturnType__expected_calibration_error | None: ...
 
 Global___ReportConfidenceResponse: _TypeAlias = ReportConfidenceResponse  # noqa: Y015
+
+@_typing.final
+class Drift(_message.Message):
+    """One distribution compared with an earlier one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHAT_FIELD_NUMBER: _builtins.int
+    FLAGGED_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    P_VALUE_FIELD_NUMBER: _builtins.int
+    RECENT_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    what: _builtins.str
+    """What moved: "confidence", "success", "intents" or "no_signal"."""
+    flagged: _builtins.bool
+    size: _builtins.float
+    """Size of the change in the measure's own unit, and the probability of one as large by chance."""
+    p_value: _builtins.float
+    recent: _builtins.int
+    before: _builtins.int
+    detail: _builtins.str
+    """For people."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        what: _builtins.str = ...,
+        flagged: _builtins.bool = ...,
+        size: _builtins.float = ...,
+        p_value: _builtins.float = ...,
+        recent: _builtins.int = ...,
+        before: _builtins.int = ...,
+        detail: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "detail", b"detail", "flagged", b"flagged", "p_value", b"p_value", "recent", b"recent", "since", b"since", "size", b"size", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Drift: _TypeAlias = Drift  # noqa: Y015
 
 @_typing.final
 class ReportRoutingRequest(_message.Message):
@@ -478,7 +767,15 @@ class ReportRoutingResponse(_message.Message):
         QUALITY_LOSS_FIELD_NUMBER: _builtins.int
         COST_INFLATION_FIELD_NUMBER: _builtins.int
         BOUNCES_FIELD_NUMBER: _builtins.int
+        TIERS_FIELD_NUMBER: _builtins.int
+        ESCALATED_FIELD_NUMBER: _builtins.int
+        TRAPS_REFUSED_FIELD_NUMBER: _builtins.int
+        LATENCIES_FIELD_NUMBER: _builtins.int
+        RULES_FIELD_NUMBER: _builtins.int
+        POSITION_SUCCESS_FIELD_NUMBER: _builtins.int
         decisions: _builtins.int
+        traps_refused: _builtins.int
+        """High-scope turns that were kept off the per-entity path."""
         @_builtins.property
         def start(self) -> _timestamp_pb2.Timestamp: ...
         @_builtins.property
@@ -488,11 +785,31 @@ class ReportRoutingResponse(_message.Message):
         @_builtins.property
         def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportRoutingResponse.Share]: ...
         @_builtins.property
-        def quality_loss(self) -> Global___Rate: ...
+        def quality_loss(self) -> Global___Rate:
+            """Of turns that tier 1 was chosen for and somebody rated: it should not have been."""
+
         @_builtins.property
-        def cost_inflation(self) -> Global___Rate: ...
+        def cost_inflation(self) -> Global___Rate:
+            """Of escalated turns that tier 1 also answered in the shadow: it would have done."""
+
         @_builtins.property
         def bounces(self) -> Global___Rate: ...
+        @_builtins.property
+        def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportRoutingResponse.Share]: ...
+        @_builtins.property
+        def escalated(self) -> Global___Rate:
+            """Turns that ended above tier 1, by decision or after a bounce."""
+
+        @_builtins.property
+        def latencies(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportRoutingResponse.Latency]: ...
+        @_builtins.property
+        def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportRoutingResponse.Share]:
+            """Rule that settled the route."""
+
+        @_builtins.property
+        def position_success(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportRoutingResponse.Share]:
+            """Rated answers that were good, by place in the conversation."""
+
         def __init__(
             self,
             *,
@@ -504,10 +821,16 @@ class ReportRoutingResponse(_message.Message):
             quality_loss: Global___Rate | None = ...,
             cost_inflation: Global___Rate | None = ...,
             bounces: Global___Rate | None = ...,
+            tiers: _abc.Iterable[Global___ReportRoutingResponse.Share] | None = ...,
+            escalated: Global___Rate | None = ...,
+            traps_refused: _builtins.int = ...,
+            latencies: _abc.Iterable[Global___ReportRoutingResponse.Latency] | None = ...,
+            rules: _abc.Iterable[Global___ReportRoutingResponse.Share] | None = ...,
+            position_success: _abc.Iterable[Global___ReportRoutingResponse.Share] | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["bounces", b"bounces", "cost_inflation", b"cost_inflation", "quality_loss", b"quality_loss", "start", b"start"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["bounces", b"bounces", "cost_inflation", b"cost_inflation", "escalated", b"escalated", "quality_loss", b"quality_loss", "start", b"start"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["bounces", b"bounces", "cost_inflation", b"cost_inflation", "decisions", b"decisions", "positions", b"positions", "quality_loss", b"quality_loss", "routes", b"routes", "stages", b"stages", "start", b"start"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["bounces", b"bounces", "cost_inflation", b"cost_inflation", "decisions", b"decisions", "escalated", b"escalated", "latencies", b"latencies", "position_success", b"position_success", "positions", b"positions", "quality_loss", b"quality_loss", "routes", b"routes", "rules", b"rules", "stages", b"stages", "start", b"start", "tiers", b"tiers", "traps_refused", b"traps_refused"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -532,6 +855,45 @@ class ReportRoutingResponse(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class Latency(_message.Message):
+        """Since the question came in, to the first answer event and to the end."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NAME_FIELD_NUMBER: _builtins.int
+        COUNT_FIELD_NUMBER: _builtins.int
+        FIRST_P50_FIELD_NUMBER: _builtins.int
+        FIRST_P95_FIELD_NUMBER: _builtins.int
+        TOTAL_P50_FIELD_NUMBER: _builtins.int
+        TOTAL_P95_FIELD_NUMBER: _builtins.int
+        name: _builtins.str
+        """A route ("aggregate", "tier1", …), or "bounced" for turns that tier 1 handed over."""
+        count: _builtins.int
+        @_builtins.property
+        def first_p50(self) -> _duration_pb2.Duration: ...
+        @_builtins.property
+        def first_p95(self) -> _duration_pb2.Duration: ...
+        @_builtins.property
+        def total_p50(self) -> _duration_pb2.Duration: ...
+        @_builtins.property
+        def total_p95(self) -> _duration_pb2.Duration: ...
+        def __init__(
+            self,
+            *,
+            name: _builtins.str = ...,
+            count: _builtins.int = ...,
+            first_p50: _duration_pb2.Duration | None = ...,
+            first_p95: _duration_pb2.Duration | None = ...,
+            total_p50: _duration_pb2.Duration | None = ...,
+            total_p95: _duration_pb2.Duration | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["first_p50", b"first_p50", "first_p95", b"first_p95", "total_p50", b"total_p50", "total_p95", b"total_p95"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "first_p50", b"first_p50", "first_p95", b"first_p95", "name", b"name", "total_p50", b"total_p50", "total_p95", b"total_p95"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     POINTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportRoutingResponse.Point]: ...
@@ -553,16 +915,26 @@ class ReportCostRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SELECTION_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    sessions: _builtins.int
+    """How many of the dearest sessions to list; 0 takes 20."""
     @_builtins.property
     def selection(self) -> Global___Selection: ...
+    @_builtins.property
+    def step(self) -> _duration_pb2.Duration:
+        """Length of one point in time; absent gives no points."""
+
     def __init__(
         self,
         *,
         selection: Global___Selection | None = ...,
+        step: _duration_pb2.Duration | None = ...,
+        sessions: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection", "step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection", "sessions", b"sessions", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -595,17 +967,130 @@ class ReportCostResponse(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ByTag(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TAG_FIELD_NUMBER: _builtins.int
+        MODEL_FIELD_NUMBER: _builtins.int
+        TIER_FIELD_NUMBER: _builtins.int
+        COST_MICROS_FIELD_NUMBER: _builtins.int
+        CALLS_FIELD_NUMBER: _builtins.int
+        USAGE_FIELD_NUMBER: _builtins.int
+        AT_LEAST_FIELD_NUMBER: _builtins.int
+        tag: _builtins.str
+        model: _builtins.str
+        tier: _routing_pb2.Tier.ValueType
+        cost_micros: _builtins.int
+        calls: _builtins.int
+        at_least: _builtins.bool
+        @_builtins.property
+        def usage(self) -> _usage_pb2.TokenUsage: ...
+        def __init__(
+            self,
+            *,
+            tag: _builtins.str = ...,
+            model: _builtins.str = ...,
+            tier: _routing_pb2.Tier.ValueType = ...,
+            cost_micros: _builtins.int = ...,
+            calls: _builtins.int = ...,
+            usage: _usage_pb2.TokenUsage | None = ...,
+            at_least: _builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "calls", b"calls", "cost_micros", b"cost_micros", "model", b"model", "tag", b"tag", "tier", b"tier", "usage", b"usage"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Session(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        CONVERSATION_ID_FIELD_NUMBER: _builtins.int
+        QUESTIONS_FIELD_NUMBER: _builtins.int
+        CALLS_FIELD_NUMBER: _builtins.int
+        COST_MICROS_FIELD_NUMBER: _builtins.int
+        LAST_AT_FIELD_NUMBER: _builtins.int
+        conversation_id: _builtins.str
+        questions: _builtins.int
+        calls: _builtins.int
+        cost_micros: _builtins.int
+        @_builtins.property
+        def last_at(self) -> _timestamp_pb2.Timestamp: ...
+        def __init__(
+            self,
+            *,
+            conversation_id: _builtins.str = ...,
+            questions: _builtins.int = ...,
+            calls: _builtins.int = ...,
+            cost_micros: _builtins.int = ...,
+            last_at: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["last_at", b"last_at"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "conversation_id", b"conversation_id", "cost_micros", b"cost_micros", "last_at", b"last_at", "questions", b"questions"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Point(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        START_FIELD_NUMBER: _builtins.int
+        QUESTIONS_FIELD_NUMBER: _builtins.int
+        COST_MICROS_FIELD_NUMBER: _builtins.int
+        questions: _builtins.int
+        cost_micros: _builtins.int
+        @_builtins.property
+        def start(self) -> _timestamp_pb2.Timestamp: ...
+        def __init__(
+            self,
+            *,
+            start: _timestamp_pb2.Timestamp | None = ...,
+            questions: _builtins.int = ...,
+            cost_micros: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_micros", b"cost_micros", "questions", b"questions", "start", b"start"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TOTAL_FIELD_NUMBER: _builtins.int
     QUESTIONS_FIELD_NUMBER: _builtins.int
     COST_PER_QUESTION_MICROS_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    ROUTER_MICROS_FIELD_NUMBER: _builtins.int
+    JUDGE_MICROS_FIELD_NUMBER: _builtins.int
+    SAVING_AGAINST_TIER2_FIELD_NUMBER: _builtins.int
     questions: _builtins.int
     cost_per_question_micros: _builtins.float
     """Mean cost of a question, in micro-dollars."""
+    router_micros: _builtins.int
+    """What routing itself cost (classify), what judging cost, and the estimated saving against answering
+    every question at tier 2 with its measured mean cost; absent without a tier-2 answer to measure.
+    """
+    judge_micros: _builtins.int
     @_builtins.property
     def total(self) -> _usage_pb2.CostSummary: ...
     @_builtins.property
     def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportCostResponse.ByTier]: ...
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportCostResponse.ByTag]:
+        """One per tag and model, dearest first."""
+
+    @_builtins.property
+    def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportCostResponse.Session]:
+        """Conversations, dearest first."""
+
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportCostResponse.Point]: ...
+    @_builtins.property
+    def saving_against_tier2(self) -> Global___Estimate: ...
     def __init__(
         self,
         *,
@@ -613,14 +1098,641 @@ class ReportCostResponse(_message.Message):
         questions: _builtins.int = ...,
         cost_per_question_micros: _builtins.float = ...,
         tiers: _abc.Iterable[Global___ReportCostResponse.ByTier] | None = ...,
+        tags: _abc.Iterable[Global___ReportCostResponse.ByTag] | None = ...,
+        sessions: _abc.Iterable[Global___ReportCostResponse.Session] | None = ...,
+        points: _abc.Iterable[Global___ReportCostResponse.Point] | None = ...,
+        router_micros: _builtins.int = ...,
+        judge_micros: _builtins.int = ...,
+        saving_against_tier2: Global___Estimate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["total", b"total"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_saving_against_tier2", b"_saving_against_tier2", "saving_against_tier2", b"saving_against_tier2", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_per_question_micros", b"cost_per_question_micros", "questions", b"questions", "tiers", b"tiers", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_saving_against_tier2", b"_saving_against_tier2", "cost_per_question_micros", b"cost_per_question_micros", "judge_micros", b"judge_micros", "points", b"points", "questions", b"questions", "router_micros", b"router_micros", "saving_against_tier2", b"saving_against_tier2", "sessions", b"sessions", "tags", b"tags", "tiers", b"tiers", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__saving_against_tier2: _TypeAlias = _typing.Literal["saving_against_tier2"]  # noqa: Y015
+    _WhichOneofArgType__saving_against_tier2: _TypeAlias = _typing.Literal["_saving_against_tier2", b"_saving_against_tier2"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__saving_against_tier2) -> _WhichOneofReturnType__saving_against_tier2 | None: ...
+
+Global___ReportCostResponse: _TypeAlias = ReportCostResponse  # noqa: Y015
+
+@_typing.final
+class Estimate(_message.Message):
+    """A figure in micro-dollars with its 95 % interval."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_MICROS_FIELD_NUMBER: _builtins.int
+    LOW_MICROS_FIELD_NUMBER: _builtins.int
+    HIGH_MICROS_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    value_micros: _builtins.int
+    low_micros: _builtins.int
+    high_micros: _builtins.int
+    count: _builtins.int
+    def __init__(
+        self,
+        *,
+        value_micros: _builtins.int = ...,
+        low_micros: _builtins.int = ...,
+        high_micros: _builtins.int = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "high_micros", b"high_micros", "low_micros", b"low_micros", "value_micros", b"value_micros"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ReportCostResponse: _TypeAlias = ReportCostResponse  # noqa: Y015
+Global___Estimate: _TypeAlias = Estimate  # noqa: Y015
+
+@_typing.final
+class ReportQualityRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SELECTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def selection(self) -> Global___Selection: ...
+    def __init__(
+        self,
+        *,
+        selection: Global___Selection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportQualityRequest: _TypeAlias = ReportQualityRequest  # noqa: Y015
+
+@_typing.final
+class ReportQualityResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ByTag(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TAG_FIELD_NUMBER: _builtins.int
+        PROMPT_VERSION_FIELD_NUMBER: _builtins.int
+        RUBRIC_FIELD_NUMBER: _builtins.int
+        CALLS_FIELD_NUMBER: _builtins.int
+        JUDGED_FIELD_NUMBER: _builtins.int
+        FALLBACK_FIELD_NUMBER: _builtins.int
+        OVERRIDDEN_FIELD_NUMBER: _builtins.int
+        tag: _builtins.str
+        prompt_version: _builtins.str
+        rubric: _builtins.str
+        """What the judge is asked to hold the answers against, such as "helpful-and-grounded"."""
+        calls: _builtins.int
+        @_builtins.property
+        def judged(self) -> Global___Rate:
+            """Mean judge score, 0 to 1; absent when nothing was judged."""
+
+        @_builtins.property
+        def fallback(self) -> Global___Rate:
+            """Calls after which another candidate or attempt had to be asked."""
+
+        @_builtins.property
+        def overridden(self) -> Global___Rate:
+            """Answers worded by this tag that a person overrode."""
+
+        def __init__(
+            self,
+            *,
+            tag: _builtins.str = ...,
+            prompt_version: _builtins.str = ...,
+            rubric: _builtins.str = ...,
+            calls: _builtins.int = ...,
+            judged: Global___Rate | None = ...,
+            fallback: Global___Rate | None = ...,
+            overridden: Global___Rate | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["_fallback", b"_fallback", "_judged", b"_judged", "_overridden", b"_overridden", "fallback", b"fallback", "judged", b"judged", "overridden", b"overridden"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["_fallback", b"_fallback", "_judged", b"_judged", "_overridden", b"_overridden", "calls", b"calls", "fallback", b"fallback", "judged", b"judged", "overridden", b"overridden", "prompt_version", b"prompt_version", "rubric", b"rubric", "tag", b"tag"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType__fallback: _TypeAlias = _typing.Literal["fallback"]  # noqa: Y015
+        _WhichOneofArgType__fallback: _TypeAlias = _typing.Literal["_fallback", b"_fallback"]  # noqa: Y015
+        _WhichOneofReturnType__judged: _TypeAlias = _typing.Literal["judged"]  # noqa: Y015
+        _WhichOneofArgType__judged: _TypeAlias = _typing.Literal["_judged", b"_judged"]  # noqa: Y015
+        _WhichOneofReturnType__overridden: _TypeAlias = _typing.Literal["overridden"]  # noqa: Y015
+        _WhichOneofArgType__overridden: _TypeAlias = _typing.Literal["_overridden", b"_overridden"]  # noqa: Y015
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__fallback) -> _WhichOneofReturnType__fallback | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__judged) -> _WhichOneofReturnType__judged | None: ...
+        @_typing.overload
+        def WhichOneof(self, oneof_group: _WhichOneofArgType__overridden) -> _WhichOneofReturnType__overridden | None: ...
+
+    TAGS_FIELD_NUMBER: _builtins.int
+    JUDGE_FIELD_NUMBER: _builtins.int
+    DEARER_PREFERRED_FIELD_NUMBER: _builtins.int
+    OVERRIDDEN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportQualityResponse.ByTag]: ...
+    @_builtins.property
+    def judge(self) -> Global___JudgeHealth: ...
+    @_builtins.property
+    def dearer_preferred(self) -> Global___Rate:
+        """Blind preferences: share of comparisons in which the dearer tier's answer was preferred; ties count half."""
+
+    @_builtins.property
+    def overridden(self) -> Global___Rate:
+        """Answers that a person overrode (asked for a higher tier, or edited or rejected a proposal)."""
+
+    def __init__(
+        self,
+        *,
+        tags: _abc.Iterable[Global___ReportQualityResponse.ByTag] | None = ...,
+        judge: Global___JudgeHealth | None = ...,
+        dearer_preferred: Global___Rate | None = ...,
+        overridden: Global___Rate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dearer_preferred", b"_dearer_preferred", "_overridden", b"_overridden", "dearer_preferred", b"dearer_preferred", "judge", b"judge", "overridden", b"overridden"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dearer_preferred", b"_dearer_preferred", "_overridden", b"_overridden", "dearer_preferred", b"dearer_preferred", "judge", b"judge", "overridden", b"overridden", "tags", b"tags"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__dearer_preferred: _TypeAlias = _typing.Literal["dearer_preferred"]  # noqa: Y015
+    _WhichOneofArgType__dearer_preferred: _TypeAlias = _typing.Literal["_dearer_preferred", b"_dearer_preferred"]  # noqa: Y015
+    _WhichOneofReturnType__overridden: _TypeAlias = _typing.Literal["overridden"]  # noqa: Y015
+    _WhichOneofArgType__overridden: _TypeAlias = _typing.Literal["_overridden", b"_overridden"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dearer_preferred) -> _WhichOneofReturnType__dearer_preferred | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__overridden) -> _WhichOneofReturnType__overridden | None: ...
+
+Global___ReportQualityResponse: _TypeAlias = ReportQualityResponse  # noqa: Y015
+
+@_typing.final
+class JudgeHealth(_message.Message):
+    """Whether the judge's word may move anything."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRUSTED_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    ORDER_FLIPS_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
+    SPENT_MICROS_FIELD_NUMBER: _builtins.int
+    CAP_MICROS_FIELD_NUMBER: _builtins.int
+    trusted: _builtins.bool
+    """True when every measure below is within its limit and rests on enough cases."""
+    spent_micros: _builtins.int
+    """Booked this month, and the cap."""
+    cap_micros: _builtins.int
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is not, in words; empty when trusted."""
+
+    @_builtins.property
+    def order_flips(self) -> Global___Rate:
+        """Verdicts that changed when the order of the two answers, or of the criteria, was turned round."""
+
+    @_builtins.property
+    def agreement(self) -> Global___Rate:
+        """Agreement with people: thumbs, overrides and preferences on the same answers."""
+
+    @_builtins.property
+    def refusals(self) -> Global___Rate:
+        """Verdicts that the judge did not give, or not in a readable form."""
+
+    def __init__(
+        self,
+        *,
+        trusted: _builtins.bool = ...,
+        problems: _abc.Iterable[_builtins.str] | None = ...,
+        order_flips: Global___Rate | None = ...,
+        agreement: Global___Rate | None = ...,
+        refusals: Global___Rate | None = ...,
+        spent_micros: _builtins.int = ...,
+        cap_micros: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_order_flips", b"_order_flips", "_refusals", b"_refusals", "agreement", b"agreement", "order_flips", b"order_flips", "refusals", b"refusals"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_order_flips", b"_order_flips", "_refusals", b"_refusals", "agreement", b"agreement", "cap_micros", b"cap_micros", "order_flips", b"order_flips", "problems", b"problems", "refusals", b"refusals", "spent_micros", b"spent_micros", "trusted", b"trusted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
+    _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
+    _WhichOneofReturnType__order_flips: _TypeAlias = _typing.Literal["order_flips"]  # noqa: Y015
+    _WhichOneofArgType__order_flips: _TypeAlias = _typing.Literal["_order_flips", b"_order_flips"]  # noqa: Y015
+    _WhichOneofReturnType__refusals: _TypeAlias = _typing.Literal["refusals"]  # noqa: Y015
+    _WhichOneofArgType__refusals: _TypeAlias = _typing.Literal["_refusals", b"_refusals"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agreement) -> _WhichOneofReturnType__agreement | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__order_flips) -> _WhichOneofReturnType__order_flips | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__refusals) -> _WhichOneofReturnType__refusals | None: ...
+
+Global___JudgeHealth: _TypeAlias = JudgeHealth  # noqa: Y015
+
+@_typing.final
+class ReportThresholdRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SELECTION_FIELD_NUMBER: _builtins.int
+    QUALITY_WEIGHT_MICROS_FIELD_NUMBER: _builtins.int
+    MAX_QUALITY_LOSS_FIELD_NUMBER: _builtins.int
+    ALPHA_FIELD_NUMBER: _builtins.int
+    quality_weight_micros: _builtins.int
+    """As in ProposeThresholdRequest; 0 takes the deployment's own."""
+    max_quality_loss: _builtins.float
+    alpha: _builtins.float
+    @_builtins.property
+    def selection(self) -> Global___Selection: ...
+    def __init__(
+        self,
+        *,
+        selection: Global___Selection | None = ...,
+        quality_weight_micros: _builtins.int = ...,
+        max_quality_loss: _builtins.float = ...,
+        alpha: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "max_quality_loss", b"max_quality_loss", "quality_weight_micros", b"quality_weight_micros", "selection", b"selection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportThresholdRequest: _TypeAlias = ReportThresholdRequest  # noqa: Y015
+
+@_typing.final
+class ReportThresholdResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENT_FIELD_NUMBER: _builtins.int
+    DEFAULT_THRESHOLD_FIELD_NUMBER: _builtins.int
+    SAMPLE_FIELD_NUMBER: _builtins.int
+    MINIMUM_SAMPLE_FIELD_NUMBER: _builtins.int
+    CURVE_FIELD_NUMBER: _builtins.int
+    PROPOSALS_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    ALERTS_FIELD_NUMBER: _builtins.int
+    QUALITY_WEIGHT_MICROS_FIELD_NUMBER: _builtins.int
+    MAX_QUALITY_LOSS_FIELD_NUMBER: _builtins.int
+    ALPHA_FIELD_NUMBER: _builtins.int
+    LARGEST_STEP_FIELD_NUMBER: _builtins.int
+    default_threshold: _builtins.float
+    sample: _builtins.int
+    """Outcomes that speak of tier 1, and how many a proposal needs."""
+    minimum_sample: _builtins.int
+    quality_weight_micros: _builtins.int
+    """What was used where the request left it out."""
+    max_quality_loss: _builtins.float
+    alpha: _builtins.float
+    largest_step: _builtins.float
+    """The largest step that a proposal may take."""
+    @_builtins.property
+    def current(self) -> Global___PolicySnapshot:
+        """In force, and what stands when nothing was ever applied."""
+
+    @_builtins.property
+    def curve(self) -> _containers.RepeatedCompositeFieldContainer[Global___CurvePoint]:
+        """Every threshold that makes a difference, ascending, at most 201 points. Empty without outcomes."""
+
+    @_builtins.property
+    def proposals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ThresholdProposal]:
+        """Newest first, at most 50 each."""
+
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PolicySnapshot]: ...
+    @_builtins.property
+    def alerts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Drift]: ...
+    def __init__(
+        self,
+        *,
+        current: Global___PolicySnapshot | None = ...,
+        default_threshold: _builtins.float = ...,
+        sample: _builtins.int = ...,
+        minimum_sample: _builtins.int = ...,
+        curve: _abc.Iterable[Global___CurvePoint] | None = ...,
+        proposals: _abc.Iterable[Global___ThresholdProposal] | None = ...,
+        versions: _abc.Iterable[Global___PolicySnapshot] | None = ...,
+        alerts: _abc.Iterable[Global___Drift] | None = ...,
+        quality_weight_micros: _builtins.int = ...,
+        max_quality_loss: _builtins.float = ...,
+        alpha: _builtins.float = ...,
+        largest_step: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["current", b"current"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alerts", b"alerts", "alpha", b"alpha", "current", b"current", "curve", b"curve", "default_threshold", b"default_threshold", "largest_step", b"largest_step", "max_quality_loss", b"max_quality_loss", "minimum_sample", b"minimum_sample", "proposals", b"proposals", "quality_weight_micros", b"quality_weight_micros", "sample", b"sample", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportThresholdResponse: _TypeAlias = ReportThresholdResponse  # noqa: Y015
+
+@_typing.final
+class CurvePoint(_message.Message):
+    """What a threshold would have meant for the selection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    ESCALATED_FIELD_NUMBER: _builtins.int
+    QUALITY_LOSS_FIELD_NUMBER: _builtins.int
+    COST_INFLATION_FIELD_NUMBER: _builtins.int
+    COST_MICROS_FIELD_NUMBER: _builtins.int
+    WEIGHED_COST_MICROS_FIELD_NUMBER: _builtins.int
+    ALLOWED_FIELD_NUMBER: _builtins.int
+    threshold: _builtins.float
+    cost_micros: _builtins.int
+    """Per 1,000 such turns: models, and models plus the weight of wrong answers."""
+    weighed_cost_micros: _builtins.int
+    allowed: _builtins.bool
+    """True when the bound on quality loss is kept here."""
+    @_builtins.property
+    def escalated(self) -> Global___Rate:
+        """Of the turns that the confidence decides: the share that would have gone up."""
+
+    @_builtins.property
+    def quality_loss(self) -> Global___Rate:
+        """Of all those turns: answered by tier 1 and wrong. `high` is the finite-sample bound at `alpha`, one-sided."""
+
+    @_builtins.property
+    def cost_inflation(self) -> Global___Rate:
+        """Of all those turns: sent up although tier 1 would have done. Rests on shadow runs; absent without."""
+
+    def __init__(
+        self,
+        *,
+        threshold: _builtins.float = ...,
+        escalated: Global___Rate | None = ...,
+        quality_loss: Global___Rate | None = ...,
+        cost_inflation: Global___Rate | None = ...,
+        cost_micros: _builtins.int = ...,
+        weighed_cost_micros: _builtins.int = ...,
+        allowed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_inflation", b"_cost_inflation", "cost_inflation", b"cost_inflation", "escalated", b"escalated", "quality_loss", b"quality_loss"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_inflation", b"_cost_inflation", "allowed", b"allowed", "cost_inflation", b"cost_inflation", "cost_micros", b"cost_micros", "escalated", b"escalated", "quality_loss", b"quality_loss", "threshold", b"threshold", "weighed_cost_micros", b"weighed_cost_micros"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cost_inflation: _TypeAlias = _typing.Literal["cost_inflation"]  # noqa: Y015
+    _WhichOneofArgType__cost_inflation: _TypeAlias = _typing.Literal["_cost_inflation", b"_cost_inflation"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_inflation) -> _WhichOneofReturnType__cost_inflation | None: ...
+
+Global___CurvePoint: _TypeAlias = CurvePoint  # noqa: Y015
+
+@_typing.final
+class GetDecisionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    decision_id: _builtins.str
+    """One of the two."""
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        decision_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_id", b"decision_id", "request_id", b"request_id", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDecisionRequest: _TypeAlias = GetDecisionRequest  # noqa: Y015
+
+@_typing.final
+class GetDecisionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def record(self) -> Global___DecisionRecord: ...
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Outcome]: ...
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[_usage_pb2.LedgerEntry]:
+        """Settled calls of the question, in order."""
+
+    def __init__(
+        self,
+        *,
+        record: Global___DecisionRecord | None = ...,
+        outcomes: _abc.Iterable[Global___Outcome] | None = ...,
+        entries: _abc.Iterable[_usage_pb2.LedgerEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "outcomes", b"outcomes", "record", b"record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDecisionResponse: _TypeAlias = GetDecisionResponse  # noqa: Y015
+
+@_typing.final
+class ReplayDecisionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    decision_id: _builtins.str
+    threshold: _builtins.float
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        decision_id: _builtins.str = ...,
+        threshold: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_id", b"decision_id", "tenant", b"tenant", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDecisionRequest: _TypeAlias = ReplayDecisionRequest  # noqa: Y015
+
+@_typing.final
+class ReplayDecisionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTE_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    APPLIED_THRESHOLD_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    ESTIMATED_COST_MICROS_FIELD_NUMBER: _builtins.int
+    route: _routing_pb2.Route.ValueType
+    tier: _routing_pb2.Tier.ValueType
+    changed: _builtins.bool
+    """True when the route differs from what was decided."""
+    applied_threshold: _builtins.float
+    """The threshold as the conversation would have raised it for this turn."""
+    detail: _builtins.str
+    """Why, for people."""
+    estimated_cost_micros: _builtins.int
+    def __init__(
+        self,
+        *,
+        route: _routing_pb2.Route.ValueType = ...,
+        tier: _routing_pb2.Tier.ValueType = ...,
+        changed: _builtins.bool = ...,
+        applied_threshold: _builtins.float = ...,
+        detail: _builtins.str = ...,
+        estimated_cost_micros: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_threshold", b"applied_threshold", "changed", b"changed", "detail", b"detail", "estimated_cost_micros", b"estimated_cost_micros", "route", b"route", "tier", b"tier"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayDecisionResponse: _TypeAlias = ReplayDecisionResponse  # noqa: Y015
+
+@_typing.final
+class NextComparisonRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NextComparisonRequest: _TypeAlias = NextComparisonRequest  # noqa: Y015
+
+@_typing.final
+class NextComparisonResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Answer(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TEXT_FIELD_NUMBER: _builtins.int
+        TABLES_JSON_FIELD_NUMBER: _builtins.int
+        text: _builtins.str
+        tables_json: _builtins.str
+        def __init__(
+            self,
+            *,
+            text: _builtins.str = ...,
+            tables_json: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["tables_json", b"tables_json", "text", b"text"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    COMPARISON_ID_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    SECOND_FIELD_NUMBER: _builtins.int
+    comparison_id: _builtins.str
+    question: _builtins.str
+    @_builtins.property
+    def context(self) -> _containers.RepeatedCompositeFieldContainer[_answer_pb2.ConversationTurn]: ...
+    @_builtins.property
+    def first(self) -> Global___NextComparisonResponse.Answer: ...
+    @_builtins.property
+    def second(self) -> Global___NextComparisonResponse.Answer: ...
+    def __init__(
+        self,
+        *,
+        comparison_id: _builtins.str = ...,
+        question: _builtins.str = ...,
+        context: _abc.Iterable[_answer_pb2.ConversationTurn] | None = ...,
+        first: Global___NextComparisonResponse.Answer | None = ...,
+        second: Global___NextComparisonResponse.Answer | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "second", b"second"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison_id", b"comparison_id", "context", b"context", "first", b"first", "question", b"question", "second", b"second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NextComparisonResponse: _TypeAlias = NextComparisonResponse  # noqa: Y015
+
+@_typing.final
+class RecordPreferenceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Preference:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _PreferenceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RecordPreferenceRequest._Preference.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        PREFERENCE_UNSPECIFIED: RecordPreferenceRequest._Preference.ValueType  # 0
+        PREFERENCE_FIRST: RecordPreferenceRequest._Preference.ValueType  # 1
+        PREFERENCE_SECOND: RecordPreferenceRequest._Preference.ValueType  # 2
+        PREFERENCE_EQUAL: RecordPreferenceRequest._Preference.ValueType  # 3
+        PREFERENCE_BOTH_BAD: RecordPreferenceRequest._Preference.ValueType  # 4
+
+    class Preference(_Preference, metaclass=_PreferenceEnumTypeWrapper): ...
+    PREFERENCE_UNSPECIFIED: RecordPreferenceRequest.Preference.ValueType  # 0
+    PREFERENCE_FIRST: RecordPreferenceRequest.Preference.ValueType  # 1
+    PREFERENCE_SECOND: RecordPreferenceRequest.Preference.ValueType  # 2
+    PREFERENCE_EQUAL: RecordPreferenceRequest.Preference.ValueType  # 3
+    PREFERENCE_BOTH_BAD: RecordPreferenceRequest.Preference.ValueType  # 4
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    COMPARISON_ID_FIELD_NUMBER: _builtins.int
+    PREFERENCE_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    comparison_id: _builtins.str
+    preference: Global___RecordPreferenceRequest.Preference.ValueType
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        comparison_id: _builtins.str = ...,
+        preference: Global___RecordPreferenceRequest.Preference.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["comparison_id", b"comparison_id", "preference", b"preference", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordPreferenceRequest: _TypeAlias = RecordPreferenceRequest  # noqa: Y015
+
+@_typing.final
+class RecordPreferenceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_FIELD_NUMBER: _builtins.int
+    SECOND_FIELD_NUMBER: _builtins.int
+    first: _routing_pb2.Tier.ValueType
+    """What the two were, now that the word is given."""
+    second: _routing_pb2.Tier.ValueType
+    def __init__(
+        self,
+        *,
+        first: _routing_pb2.Tier.ValueType = ...,
+        second: _routing_pb2.Tier.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first", b"first", "second", b"second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordPreferenceResponse: _TypeAlias = RecordPreferenceResponse  # noqa: Y015
 
 @_typing.final
 class PolicySnapshot(_message.Message):
@@ -631,12 +1743,21 @@ class PolicySnapshot(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     SET_AT_FIELD_NUMBER: _builtins.int
     SET_BY_FIELD_NUMBER: _builtins.int
+    PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    UNDOES_FIELD_NUMBER: _builtins.int
+    APPLIED_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     threshold: _builtins.float
     """Confidence from which tier 1 may answer."""
     version: _builtins.str
     set_by: _builtins.str
     """Who applied it."""
+    proposal_id: _builtins.str
+    """Proposal that it came from; empty for the default and for an undo."""
+    undoes: _builtins.str
+    """Version that it undid; empty when it undid none."""
+    applied: _builtins.bool
+    """False where nothing was ever applied: the tenant's file and the default stand."""
     @_builtins.property
     def set_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -647,10 +1768,13 @@ class PolicySnapshot(_message.Message):
         version: _builtins.str = ...,
         set_at: _timestamp_pb2.Timestamp | None = ...,
         set_by: _builtins.str = ...,
+        proposal_id: _builtins.str = ...,
+        undoes: _builtins.str = ...,
+        applied: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["set_at", b"set_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["set_at", b"set_at", "set_by", b"set_by", "tenant", b"tenant", "threshold", b"threshold", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "proposal_id", b"proposal_id", "set_at", b"set_at", "set_by", b"set_by", "tenant", b"tenant", "threshold", b"threshold", "undoes", b"undoes", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -706,11 +1830,14 @@ class ProposeThresholdRequest(_message.Message):
     QUALITY_WEIGHT_MICROS_FIELD_NUMBER: _builtins.int
     MAX_QUALITY_LOSS_FIELD_NUMBER: _builtins.int
     ALPHA_FIELD_NUMBER: _builtins.int
+    WANTED_FIELD_NUMBER: _builtins.int
     quality_weight_micros: _builtins.int
-    """Cost of one wrong tier-1 answer, in micro-dollars."""
+    """Cost of one wrong tier-1 answer, in micro-dollars; 0 takes the deployment's own."""
     max_quality_loss: _builtins.float
-    """Bound on the quality-loss rate, kept with probability 1 − alpha."""
+    """Bound on the quality-loss rate, kept with probability 1 − alpha; 0 takes the deployment's own."""
     alpha: _builtins.float
+    wanted: _builtins.float
+    """What a person dragged the threshold to: evidence is made for this one, if the bound allows it."""
     @_builtins.property
     def selection(self) -> Global___Selection: ...
     def __init__(
@@ -720,18 +1847,42 @@ class ProposeThresholdRequest(_message.Message):
         quality_weight_micros: _builtins.int = ...,
         max_quality_loss: _builtins.float = ...,
         alpha: _builtins.float = ...,
+        wanted: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_wanted", b"_wanted", "selection", b"selection", "wanted", b"wanted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "max_quality_loss", b"max_quality_loss", "quality_weight_micros", b"quality_weight_micros", "selection", b"selection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_wanted", b"_wanted", "alpha", b"alpha", "max_quality_loss", b"max_quality_loss", "quality_weight_micros", b"quality_weight_micros", "selection", b"selection", "wanted", b"wanted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__wanted: _TypeAlias = _typing.Literal["wanted"]  # noqa: Y015
+    _WhichOneofArgType__wanted: _TypeAlias = _typing.Literal["_wanted", b"_wanted"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__wanted) -> _WhichOneofReturnType__wanted | None: ...
 
 Global___ProposeThresholdRequest: _TypeAlias = ProposeThresholdRequest  # noqa: Y015
 
 @_typing.final
 class ThresholdProposal(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ThresholdProposal._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: ThresholdProposal._State.ValueType  # 0
+        STATE_OPEN: ThresholdProposal._State.ValueType  # 1
+        STATE_APPLIED: ThresholdProposal._State.ValueType  # 2
+        STATE_UNDONE: ThresholdProposal._State.ValueType  # 3
+        STATE_OUTDATED: ThresholdProposal._State.ValueType  # 4
+        """The threshold has moved since."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    STATE_UNSPECIFIED: ThresholdProposal.State.ValueType  # 0
+    STATE_OPEN: ThresholdProposal.State.ValueType  # 1
+    STATE_APPLIED: ThresholdProposal.State.ValueType  # 2
+    STATE_UNDONE: ThresholdProposal.State.ValueType  # 3
+    STATE_OUTDATED: ThresholdProposal.State.ValueType  # 4
+    """The threshold has moved since."""
 
     PROPOSAL_ID_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
@@ -743,6 +1894,17 @@ class ThresholdProposal(_message.Message):
     EXPECTED_SAVING_MICROS_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
     PROPOSED_AT_FIELD_NUMBER: _builtins.int
+    MAX_QUALITY_LOSS_FIELD_NUMBER: _builtins.int
+    ALPHA_FIELD_NUMBER: _builtins.int
+    QUALITY_WEIGHT_MICROS_FIELD_NUMBER: _builtins.int
+    OPTIMUM_FIELD_NUMBER: _builtins.int
+    STEP_BOUNDED_FIELD_NUMBER: _builtins.int
+    SAVING_FIELD_NUMBER: _builtins.int
+    CURRENT_QUALITY_LOSS_FIELD_NUMBER: _builtins.int
+    CURRENT_ESCALATED_FIELD_NUMBER: _builtins.int
+    PROPOSED_BY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     proposal_id: _builtins.str
     tenant: _builtins.str
     current: _builtins.float
@@ -752,12 +1914,32 @@ class ThresholdProposal(_message.Message):
     """Expected change per 1,000 questions, in micro-dollars."""
     evidence: _builtins.str
     """Evidence for people, in Markdown."""
+    max_quality_loss: _builtins.float
+    alpha: _builtins.float
+    quality_weight_micros: _builtins.int
+    optimum: _builtins.float
+    """Where the expected cost is least under the bound; `proposed` lies on the way there when the step is bounded."""
+    step_bounded: _builtins.bool
+    proposed_by: _builtins.str
+    state: Global___ThresholdProposal.State.ValueType
+    version: _builtins.str
+    """Version that applying it made; empty before."""
     @_builtins.property
     def quality_loss(self) -> Global___Rate: ...
     @_builtins.property
     def escalated(self) -> Global___Rate: ...
     @_builtins.property
     def proposed_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def saving(self) -> Global___Estimate:
+        """Saving per 1,000 questions with its interval."""
+
+    @_builtins.property
+    def current_quality_loss(self) -> Global___Rate:
+        """What the same log gives under the present threshold."""
+
+    @_builtins.property
+    def current_escalated(self) -> Global___Rate: ...
     def __init__(
         self,
         *,
@@ -771,10 +1953,21 @@ class ThresholdProposal(_message.Message):
         expected_saving_micros: _builtins.int = ...,
         evidence: _builtins.str = ...,
         proposed_at: _timestamp_pb2.Timestamp | None = ...,
+        max_quality_loss: _builtins.float = ...,
+        alpha: _builtins.float = ...,
+        quality_weight_micros: _builtins.int = ...,
+        optimum: _builtins.float = ...,
+        step_bounded: _builtins.bool = ...,
+        saving: Global___Estimate | None = ...,
+        current_quality_loss: Global___Rate | None = ...,
+        current_escalated: Global___Rate | None = ...,
+        proposed_by: _builtins.str = ...,
+        state: Global___ThresholdProposal.State.ValueType = ...,
+        version: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["escalated", b"escalated", "proposed_at", b"proposed_at", "quality_loss", b"quality_loss"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["current_escalated", b"current_escalated", "current_quality_loss", b"current_quality_loss", "escalated", b"escalated", "proposed_at", b"proposed_at", "quality_loss", b"quality_loss", "saving", b"saving"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["current", b"current", "escalated", b"escalated", "evidence", b"evidence", "expected_saving_micros", b"expected_saving_micros", "proposal_id", b"proposal_id", "proposed", b"proposed", "proposed_at", b"proposed_at", "quality_loss", b"quality_loss", "sample", b"sample", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "current", b"current", "current_escalated", b"current_escalated", "current_quality_loss", b"current_quality_loss", "escalated", b"escalated", "evidence", b"evidence", "expected_saving_micros", b"expected_saving_micros", "max_quality_loss", b"max_quality_loss", "optimum", b"optimum", "proposal_id", b"proposal_id", "proposed", b"proposed", "proposed_at", b"proposed_at", "proposed_by", b"proposed_by", "quality_loss", b"quality_loss", "quality_weight_micros", b"quality_weight_micros", "sample", b"sample", "saving", b"saving", "state", b"state", "step_bounded", b"step_bounded", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -833,6 +2026,9 @@ class ReplayPolicyResponse(_message.Message):
     COST_INFLATION_FIELD_NUMBER: _builtins.int
     ESCALATED_FIELD_NUMBER: _builtins.int
     COST_CHANGE_MICROS_FIELD_NUMBER: _builtins.int
+    COST_CHANGE_FIELD_NUMBER: _builtins.int
+    QUALITY_LOSS_BEFORE_FIELD_NUMBER: _builtins.int
+    ESCALATED_BEFORE_FIELD_NUMBER: _builtins.int
     decisions: _builtins.int
     changed: _builtins.int
     """Decisions that would have gone to another route."""
@@ -843,6 +2039,14 @@ class ReplayPolicyResponse(_message.Message):
     def cost_inflation(self) -> Global___Rate: ...
     @_builtins.property
     def escalated(self) -> Global___Rate: ...
+    @_builtins.property
+    def cost_change(self) -> Global___Estimate:
+        """The change with its interval; as it was under the thresholds that decided."""
+
+    @_builtins.property
+    def quality_loss_before(self) -> Global___Rate: ...
+    @_builtins.property
+    def escalated_before(self) -> Global___Rate: ...
     def __init__(
         self,
         *,
@@ -852,10 +2056,13 @@ class ReplayPolicyResponse(_message.Message):
         cost_inflation: Global___Rate | None = ...,
         escalated: Global___Rate | None = ...,
         cost_change_micros: _builtins.int = ...,
+        cost_change: Global___Estimate | None = ...,
+        quality_loss_before: Global___Rate | None = ...,
+        escalated_before: Global___Rate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cost_inflation", b"cost_inflation", "escalated", b"escalated", "quality_loss", b"quality_loss"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost_change", b"cost_change", "cost_inflation", b"cost_inflation", "escalated", b"escalated", "escalated_before", b"escalated_before", "quality_loss", b"quality_loss", "quality_loss_before", b"quality_loss_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "cost_change_micros", b"cost_change_micros", "cost_inflation", b"cost_inflation", "decisions", b"decisions", "escalated", b"escalated", "quality_loss", b"quality_loss"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "cost_change", b"cost_change", "cost_change_micros", b"cost_change_micros", "cost_inflation", b"cost_inflation", "decisions", b"decisions", "escalated", b"escalated", "escalated_before", b"escalated_before", "quality_loss", b"quality_loss", "quality_loss_before", b"quality_loss_before"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -952,8 +2159,11 @@ class RunAuditRequest(_message.Message):
 
     SELECTION_FIELD_NUMBER: _builtins.int
     SAMPLE_FIELD_NUMBER: _builtins.int
+    MID_MODEL_FIELD_NUMBER: _builtins.int
     sample: _builtins.int
     """Answers to re-judge, at most 2,000."""
+    mid_model: _builtins.str
+    """Model of the middle that the saving is also held against; empty takes the deployment's own."""
     @_builtins.property
     def selection(self) -> Global___Selection: ...
     def __init__(
@@ -961,10 +2171,11 @@ class RunAuditRequest(_message.Message):
         *,
         selection: Global___Selection | None = ...,
         sample: _builtins.int = ...,
+        mid_model: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sample", b"sample", "selection", b"selection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mid_model", b"mid_model", "sample", b"sample", "selection", b"selection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -980,7 +2191,10 @@ class RunAuditResponse(_message.Message):
 
         INTENT_FIELD_NUMBER: _builtins.int
         MISROUTE_FIELD_NUMBER: _builtins.int
+        WEIGHT_FIELD_NUMBER: _builtins.int
         intent: _builtins.str
+        weight: _builtins.float
+        """Share of the tier-1 answers that this stratum stands for."""
         @_builtins.property
         def misroute(self) -> Global___Rate: ...
         def __init__(
@@ -988,10 +2202,11 @@ class RunAuditResponse(_message.Message):
             *,
             intent: _builtins.str = ...,
             misroute: Global___Rate | None = ...,
+            weight: _builtins.float = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["misroute", b"misroute"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["intent", b"intent", "misroute", b"misroute"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["intent", b"intent", "misroute", b"misroute", "weight", b"weight"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -999,13 +2214,40 @@ class RunAuditResponse(_message.Message):
     MISROUTE_FIELD_NUMBER: _builtins.int
     STRATA_FIELD_NUMBER: _builtins.int
     REPORT_FIELD_NUMBER: _builtins.int
+    HTML_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    MISROUTE_LIMIT_FIELD_NUMBER: _builtins.int
+    JUDGED_FIELD_NUMBER: _builtins.int
+    JUDGE_FIELD_NUMBER: _builtins.int
+    SAVING_AGAINST_TIER2_FIELD_NUMBER: _builtins.int
+    SAVING_AGAINST_MID_MODEL_FIELD_NUMBER: _builtins.int
+    ROUTER_SHARE_FIELD_NUMBER: _builtins.int
     audit_id: _builtins.str
     report: _builtins.str
     """The report for people, in Markdown."""
+    html: _builtins.str
+    """The same with plots, one self-contained page."""
+    failed: _builtins.bool
+    """True when the misroute rate's interval lies above the limit, or the router costs more than its share."""
+    misroute_limit: _builtins.float
+    judged: _builtins.int
+    router_share: _builtins.float
+    """Classification and judging, as a share of the saving against tier 2."""
     @_builtins.property
     def misroute(self) -> Global___Rate: ...
     @_builtins.property
     def strata(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunAuditResponse.Stratum]: ...
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def judge(self) -> Global___JudgeHealth: ...
+    @_builtins.property
+    def saving_against_tier2(self) -> Global___Estimate:
+        """Against answering everything at tier 2, and at one mid-size model."""
+
+    @_builtins.property
+    def saving_against_mid_model(self) -> Global___Estimate: ...
     def __init__(
         self,
         *,
@@ -1013,12 +2255,32 @@ class RunAuditResponse(_message.Message):
         misroute: Global___Rate | None = ...,
         strata: _abc.Iterable[Global___RunAuditResponse.Stratum] | None = ...,
         report: _builtins.str = ...,
+        html: _builtins.str = ...,
+        failed: _builtins.bool = ...,
+        failures: _abc.Iterable[_builtins.str] | None = ...,
+        misroute_limit: _builtins.float = ...,
+        judged: _builtins.int = ...,
+        judge: Global___JudgeHealth | None = ...,
+        saving_against_tier2: Global___Estimate | None = ...,
+        saving_against_mid_model: Global___Estimate | None = ...,
+        router_share: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["misroute", b"misroute"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_router_share", b"_router_share", "_saving_against_mid_model", b"_saving_against_mid_model", "_saving_against_tier2", b"_saving_against_tier2", "judge", b"judge", "misroute", b"misroute", "router_share", b"router_share", "saving_against_mid_model", b"saving_against_mid_model", "saving_against_tier2", b"saving_against_tier2"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_id", b"audit_id", "misroute", b"misroute", "report", b"report", "strata", b"strata"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_router_share", b"_router_share", "_saving_against_mid_model", b"_saving_against_mid_model", "_saving_against_tier2", b"_saving_against_tier2", "audit_id", b"audit_id", "failed", b"failed", "failures", b"failures", "html", b"html", "judge", b"judge", "judged", b"judged", "misroute", b"misroute", "misroute_limit", b"misroute_limit", "report", b"report", "router_share", b"router_share", "saving_against_mid_model", b"saving_against_mid_model", "saving_against_tier2", b"saving_against_tier2", "strata", b"strata"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__router_share: _TypeAlias = _typing.Literal["router_share"]  # noqa: Y015
+    _WhichOneofArgType__router_share: _TypeAlias = _typing.Literal["_router_share", b"_router_share"]  # noqa: Y015
+    _WhichOneofReturnType__saving_against_mid_model: _TypeAlias = _typing.Literal["saving_against_mid_model"]  # noqa: Y015
+    _WhichOneofArgType__saving_against_mid_model: _TypeAlias = _typing.Literal["_saving_against_mid_model", b"_saving_against_mid_model"]  # noqa: Y015
+    _WhichOneofReturnType__saving_against_tier2: _TypeAlias = _typing.Literal["saving_against_tier2"]  # noqa: Y015
+    _WhichOneofArgType__saving_against_tier2: _TypeAlias = _typing.Literal["_saving_against_tier2", b"_saving_against_tier2"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__router_share) -> _WhichOneofReturnType__router_share | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__saving_against_mid_model) -> _WhichOneofReturnType__saving_against_mid_model | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__saving_against_tier2) -> _WhichOneofReturnType__saving_against_tier2 | None: ...
 
 Global___RunAuditResponse: _TypeAlias = RunAuditResponse  # noqa: Y015
 

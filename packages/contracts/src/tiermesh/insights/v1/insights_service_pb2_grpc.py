@@ -28,7 +28,10 @@ if _version_not_supported:
 class InsightsServiceStub:
     """Callers: gateway and executors (record), gateway (`WatchPolicies`), console
     and jobs (reports, proposals, audits). Every record is stored once by its id;
-    delivering it again is harmless.
+    delivering it again is harmless. Reports, proposals and audits are for people with
+    the role "router_admin" and for jobs of purpose "report", each for its own tenant;
+    `ApplyThreshold` and `UndoThreshold` are for people with the role alone, unless the
+    tenant lets the tuning job (purpose "tune") do it.
     """
 
     def __init__(self, channel):
@@ -52,6 +55,11 @@ class InsightsServiceStub:
                 request_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordOutcomesRequest.SerializeToString,
                 response_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordOutcomesResponse.FromString,
                 _registered_method=True)
+        self.RecordSamples = channel.unary_unary(
+                '/tiermesh.insights.v1.InsightsService/RecordSamples',
+                request_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordSamplesRequest.SerializeToString,
+                response_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordSamplesResponse.FromString,
+                _registered_method=True)
         self.WatchPolicies = channel.unary_stream(
                 '/tiermesh.insights.v1.InsightsService/WatchPolicies',
                 request_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.WatchPoliciesRequest.SerializeToString,
@@ -71,6 +79,36 @@ class InsightsServiceStub:
                 '/tiermesh.insights.v1.InsightsService/ReportCost',
                 request_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportCostRequest.SerializeToString,
                 response_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportCostResponse.FromString,
+                _registered_method=True)
+        self.ReportQuality = channel.unary_unary(
+                '/tiermesh.insights.v1.InsightsService/ReportQuality',
+                request_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportQualityRequest.SerializeToString,
+                response_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportQualityResponse.FromString,
+                _registered_method=True)
+        self.ReportThreshold = channel.unary_unary(
+                '/tiermesh.insights.v1.InsightsService/ReportThreshold',
+                request_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportThresholdRequest.SerializeToString,
+                response_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportThresholdResponse.FromString,
+                _registered_method=True)
+        self.GetDecision = channel.unary_unary(
+                '/tiermesh.insights.v1.InsightsService/GetDecision',
+                request_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.GetDecisionRequest.SerializeToString,
+                response_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.GetDecisionResponse.FromString,
+                _registered_method=True)
+        self.ReplayDecision = channel.unary_unary(
+                '/tiermesh.insights.v1.InsightsService/ReplayDecision',
+                request_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReplayDecisionRequest.SerializeToString,
+                response_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReplayDecisionResponse.FromString,
+                _registered_method=True)
+        self.NextComparison = channel.unary_unary(
+                '/tiermesh.insights.v1.InsightsService/NextComparison',
+                request_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.NextComparisonRequest.SerializeToString,
+                response_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.NextComparisonResponse.FromString,
+                _registered_method=True)
+        self.RecordPreference = channel.unary_unary(
+                '/tiermesh.insights.v1.InsightsService/RecordPreference',
+                request_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordPreferenceRequest.SerializeToString,
+                response_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordPreferenceResponse.FromString,
                 _registered_method=True)
         self.ProposeThreshold = channel.unary_unary(
                 '/tiermesh.insights.v1.InsightsService/ProposeThreshold',
@@ -107,7 +145,10 @@ class InsightsServiceStub:
 class InsightsServiceServicer:
     """Callers: gateway and executors (record), gateway (`WatchPolicies`), console
     and jobs (reports, proposals, audits). Every record is stored once by its id;
-    delivering it again is harmless.
+    delivering it again is harmless. Reports, proposals and audits are for people with
+    the role "router_admin" and for jobs of purpose "report", each for its own tenant;
+    `ApplyThreshold` and `UndoThreshold` are for people with the role alone, unless the
+    tenant lets the tuning job (purpose "tune") do it.
     """
 
     def RecordDecisions(self, request, context):
@@ -127,6 +168,14 @@ class InsightsServiceServicer:
 
     def RecordOutcomes(self, request, context):
         """Stores outcomes. Idempotent per outcome id. An outcome may come before its decision.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordSamples(self, request, context):
+        """Stores question and answer of a sampled turn, for judges and audits. Idempotent per sample id.
+        Kept as long as the deployment's sample retention says; `EraseSubject` removes them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,6 +205,49 @@ class InsightsServiceServicer:
 
     def ReportCost(self, request, context):
         """Cost per tag, tier and question. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportQuality(self, request, context):
+        """How good the answers of each tag are, and how healthy their judge is. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportThreshold(self, request, context):
+        """Everything about one tenant's threshold: curve, proposals, versions, alerts. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDecision(self, request, context):
+        """One decision with what became of it and what it cost. NOT_FOUND (UNKNOWN_REQUEST).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayDecision(self, request, context):
+        """One decision under another threshold. Idempotent. NOT_FOUND (UNKNOWN_REQUEST).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NextComparison(self, request, context):
+        """Two answers to one question, in random order and without their tiers, that this person has not compared yet.
+        NOT_FOUND (UNKNOWN_REQUEST) when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordPreference(self, request, context):
+        """Takes a person's preference between the two. Idempotent per comparison and person; the first word counts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -221,6 +313,11 @@ def add_InsightsServiceServicer_to_server(servicer, server):
                     request_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordOutcomesRequest.FromString,
                     response_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordOutcomesResponse.SerializeToString,
             ),
+            'RecordSamples': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordSamples,
+                    request_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordSamplesRequest.FromString,
+                    response_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordSamplesResponse.SerializeToString,
+            ),
             'WatchPolicies': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchPolicies,
                     request_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.WatchPoliciesRequest.FromString,
@@ -240,6 +337,36 @@ def add_InsightsServiceServicer_to_server(servicer, server):
                     servicer.ReportCost,
                     request_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportCostRequest.FromString,
                     response_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportCostResponse.SerializeToString,
+            ),
+            'ReportQuality': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportQuality,
+                    request_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportQualityRequest.FromString,
+                    response_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportQualityResponse.SerializeToString,
+            ),
+            'ReportThreshold': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportThreshold,
+                    request_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportThresholdRequest.FromString,
+                    response_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportThresholdResponse.SerializeToString,
+            ),
+            'GetDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDecision,
+                    request_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.GetDecisionRequest.FromString,
+                    response_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.GetDecisionResponse.SerializeToString,
+            ),
+            'ReplayDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayDecision,
+                    request_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReplayDecisionRequest.FromString,
+                    response_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReplayDecisionResponse.SerializeToString,
+            ),
+            'NextComparison': grpc.unary_unary_rpc_method_handler(
+                    servicer.NextComparison,
+                    request_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.NextComparisonRequest.FromString,
+                    response_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.NextComparisonResponse.SerializeToString,
+            ),
+            'RecordPreference': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordPreference,
+                    request_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordPreferenceRequest.FromString,
+                    response_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordPreferenceResponse.SerializeToString,
             ),
             'ProposeThreshold': grpc.unary_unary_rpc_method_handler(
                     servicer.ProposeThreshold,
@@ -282,7 +409,10 @@ def add_InsightsServiceServicer_to_server(servicer, server):
 class InsightsService:
     """Callers: gateway and executors (record), gateway (`WatchPolicies`), console
     and jobs (reports, proposals, audits). Every record is stored once by its id;
-    delivering it again is harmless.
+    delivering it again is harmless. Reports, proposals and audits are for people with
+    the role "router_admin" and for jobs of purpose "report", each for its own tenant;
+    `ApplyThreshold` and `UndoThreshold` are for people with the role alone, unless the
+    tenant lets the tuning job (purpose "tune") do it.
     """
 
     @staticmethod
@@ -356,6 +486,33 @@ class InsightsService:
             '/tiermesh.insights.v1.InsightsService/RecordOutcomes',
             tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordOutcomesRequest.SerializeToString,
             tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordOutcomesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordSamples(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiermesh.insights.v1.InsightsService/RecordSamples',
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordSamplesRequest.SerializeToString,
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordSamplesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -464,6 +621,168 @@ class InsightsService:
             '/tiermesh.insights.v1.InsightsService/ReportCost',
             tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportCostRequest.SerializeToString,
             tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportCostResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportQuality(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiermesh.insights.v1.InsightsService/ReportQuality',
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportQualityRequest.SerializeToString,
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportQualityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportThreshold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiermesh.insights.v1.InsightsService/ReportThreshold',
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportThresholdRequest.SerializeToString,
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportThresholdResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiermesh.insights.v1.InsightsService/GetDecision',
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.GetDecisionRequest.SerializeToString,
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.GetDecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiermesh.insights.v1.InsightsService/ReplayDecision',
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReplayDecisionRequest.SerializeToString,
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReplayDecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NextComparison(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiermesh.insights.v1.InsightsService/NextComparison',
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.NextComparisonRequest.SerializeToString,
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.NextComparisonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordPreference(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiermesh.insights.v1.InsightsService/RecordPreference',
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordPreferenceRequest.SerializeToString,
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordPreferenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -29,7 +29,10 @@ GRPC_VERSION: str
 class InsightsServiceStub:
     """Callers: gateway and executors (record), gateway (`WatchPolicies`), console
     and jobs (reports, proposals, audits). Every record is stored once by its id;
-    delivering it again is harmless.
+    delivering it again is harmless. Reports, proposals and audits are for people with
+    the role "router_admin" and for jobs of purpose "report", each for its own tenant;
+    `ApplyThreshold` and `UndoThreshold` are for people with the role alone, unless the
+    tenant lets the tuning job (purpose "tune") do it.
     """
 
     @_typing.overload
@@ -44,6 +47,10 @@ class InsightsServiceStub:
     """Stores ledger entries. Idempotent per entry id and revision; the highest revision stands."""
     RecordOutcomes: _grpc.UnaryUnaryMultiCallable[_insights_service_pb2.RecordOutcomesRequest, _insights_service_pb2.RecordOutcomesResponse]
     """Stores outcomes. Idempotent per outcome id. An outcome may come before its decision."""
+    RecordSamples: _grpc.UnaryUnaryMultiCallable[_insights_service_pb2.RecordSamplesRequest, _insights_service_pb2.RecordSamplesResponse]
+    """Stores question and answer of a sampled turn, for judges and audits. Idempotent per sample id.
+    Kept as long as the deployment's sample retention says; `EraseSubject` removes them.
+    """
     WatchPolicies: _grpc.UnaryStreamMultiCallable[_insights_service_pb2.WatchPoliciesRequest, _insights_service_pb2.WatchPoliciesResponse]
     """Streams the policies that were set, the current ones first, then each change.
     Open until cancelled or the server drains.
@@ -54,6 +61,20 @@ class InsightsServiceStub:
     """Shares per route, tier and stage, both routing errors, over time. Idempotent."""
     ReportCost: _grpc.UnaryUnaryMultiCallable[_insights_service_pb2.ReportCostRequest, _insights_service_pb2.ReportCostResponse]
     """Cost per tag, tier and question. Idempotent."""
+    ReportQuality: _grpc.UnaryUnaryMultiCallable[_insights_service_pb2.ReportQualityRequest, _insights_service_pb2.ReportQualityResponse]
+    """How good the answers of each tag are, and how healthy their judge is. Idempotent."""
+    ReportThreshold: _grpc.UnaryUnaryMultiCallable[_insights_service_pb2.ReportThresholdRequest, _insights_service_pb2.ReportThresholdResponse]
+    """Everything about one tenant's threshold: curve, proposals, versions, alerts. Idempotent."""
+    GetDecision: _grpc.UnaryUnaryMultiCallable[_insights_service_pb2.GetDecisionRequest, _insights_service_pb2.GetDecisionResponse]
+    """One decision with what became of it and what it cost. NOT_FOUND (UNKNOWN_REQUEST)."""
+    ReplayDecision: _grpc.UnaryUnaryMultiCallable[_insights_service_pb2.ReplayDecisionRequest, _insights_service_pb2.ReplayDecisionResponse]
+    """One decision under another threshold. Idempotent. NOT_FOUND (UNKNOWN_REQUEST)."""
+    NextComparison: _grpc.UnaryUnaryMultiCallable[_insights_service_pb2.NextComparisonRequest, _insights_service_pb2.NextComparisonResponse]
+    """Two answers to one question, in random order and without their tiers, that this person has not compared yet.
+    NOT_FOUND (UNKNOWN_REQUEST) when there is none.
+    """
+    RecordPreference: _grpc.UnaryUnaryMultiCallable[_insights_service_pb2.RecordPreferenceRequest, _insights_service_pb2.RecordPreferenceResponse]
+    """Takes a person's preference between the two. Idempotent per comparison and person; the first word counts."""
     ProposeThreshold: _grpc.UnaryUnaryMultiCallable[_insights_service_pb2.ProposeThresholdRequest, _insights_service_pb2.ProposeThresholdResponse]
     """Proposes a threshold from the log. FAILED_PRECONDITION (SAMPLE_TOO_SMALL)."""
     ReplayPolicy: _grpc.UnaryUnaryMultiCallable[_insights_service_pb2.ReplayPolicyRequest, _insights_service_pb2.ReplayPolicyResponse]
@@ -71,7 +92,10 @@ class InsightsServiceStub:
 class InsightsServiceAsyncStub(InsightsServiceStub):
     """Callers: gateway and executors (record), gateway (`WatchPolicies`), console
     and jobs (reports, proposals, audits). Every record is stored once by its id;
-    delivering it again is harmless.
+    delivering it again is harmless. Reports, proposals and audits are for people with
+    the role "router_admin" and for jobs of purpose "report", each for its own tenant;
+    `ApplyThreshold` and `UndoThreshold` are for people with the role alone, unless the
+    tenant lets the tuning job (purpose "tune") do it.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -83,6 +107,10 @@ class InsightsServiceAsyncStub(InsightsServiceStub):
     """Stores ledger entries. Idempotent per entry id and revision; the highest revision stands."""
     RecordOutcomes: _aio.UnaryUnaryMultiCallable[_insights_service_pb2.RecordOutcomesRequest, _insights_service_pb2.RecordOutcomesResponse]  # type: ignore[assignment]
     """Stores outcomes. Idempotent per outcome id. An outcome may come before its decision."""
+    RecordSamples: _aio.UnaryUnaryMultiCallable[_insights_service_pb2.RecordSamplesRequest, _insights_service_pb2.RecordSamplesResponse]  # type: ignore[assignment]
+    """Stores question and answer of a sampled turn, for judges and audits. Idempotent per sample id.
+    Kept as long as the deployment's sample retention says; `EraseSubject` removes them.
+    """
     WatchPolicies: _aio.UnaryStreamMultiCallable[_insights_service_pb2.WatchPoliciesRequest, _insights_service_pb2.WatchPoliciesResponse]  # type: ignore[assignment]
     """Streams the policies that were set, the current ones first, then each change.
     Open until cancelled or the server drains.
@@ -93,6 +121,20 @@ class InsightsServiceAsyncStub(InsightsServiceStub):
     """Shares per route, tier and stage, both routing errors, over time. Idempotent."""
     ReportCost: _aio.UnaryUnaryMultiCallable[_insights_service_pb2.ReportCostRequest, _insights_service_pb2.ReportCostResponse]  # type: ignore[assignment]
     """Cost per tag, tier and question. Idempotent."""
+    ReportQuality: _aio.UnaryUnaryMultiCallable[_insights_service_pb2.ReportQualityRequest, _insights_service_pb2.ReportQualityResponse]  # type: ignore[assignment]
+    """How good the answers of each tag are, and how healthy their judge is. Idempotent."""
+    ReportThreshold: _aio.UnaryUnaryMultiCallable[_insights_service_pb2.ReportThresholdRequest, _insights_service_pb2.ReportThresholdResponse]  # type: ignore[assignment]
+    """Everything about one tenant's threshold: curve, proposals, versions, alerts. Idempotent."""
+    GetDecision: _aio.UnaryUnaryMultiCallable[_insights_service_pb2.GetDecisionRequest, _insights_service_pb2.GetDecisionResponse]  # type: ignore[assignment]
+    """One decision with what became of it and what it cost. NOT_FOUND (UNKNOWN_REQUEST)."""
+    ReplayDecision: _aio.UnaryUnaryMultiCallable[_insights_service_pb2.ReplayDecisionRequest, _insights_service_pb2.ReplayDecisionResponse]  # type: ignore[assignment]
+    """One decision under another threshold. Idempotent. NOT_FOUND (UNKNOWN_REQUEST)."""
+    NextComparison: _aio.UnaryUnaryMultiCallable[_insights_service_pb2.NextComparisonRequest, _insights_service_pb2.NextComparisonResponse]  # type: ignore[assignment]
+    """Two answers to one question, in random order and without their tiers, that this person has not compared yet.
+    NOT_FOUND (UNKNOWN_REQUEST) when there is none.
+    """
+    RecordPreference: _aio.UnaryUnaryMultiCallable[_insights_service_pb2.RecordPreferenceRequest, _insights_service_pb2.RecordPreferenceResponse]  # type: ignore[assignment]
+    """Takes a person's preference between the two. Idempotent per comparison and person; the first word counts."""
     ProposeThreshold: _aio.UnaryUnaryMultiCallable[_insights_service_pb2.ProposeThresholdRequest, _insights_service_pb2.ProposeThresholdResponse]  # type: ignore[assignment]
     """Proposes a threshold from the log. FAILED_PRECONDITION (SAMPLE_TOO_SMALL)."""
     ReplayPolicy: _aio.UnaryUnaryMultiCallable[_insights_service_pb2.ReplayPolicyRequest, _insights_service_pb2.ReplayPolicyResponse]  # type: ignore[assignment]
@@ -109,7 +151,10 @@ class InsightsServiceAsyncStub(InsightsServiceStub):
 class InsightsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Callers: gateway and executors (record), gateway (`WatchPolicies`), console
     and jobs (reports, proposals, audits). Every record is stored once by its id;
-    delivering it again is harmless.
+    delivering it again is harmless. Reports, proposals and audits are for people with
+    the role "router_admin" and for jobs of purpose "report", each for its own tenant;
+    `ApplyThreshold` and `UndoThreshold` are for people with the role alone, unless the
+    tenant lets the tuning job (purpose "tune") do it.
     """
 
     @_abc_1.abstractmethod
@@ -137,6 +182,16 @@ class InsightsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_insights_service_pb2.RecordOutcomesResponse, _abc.Awaitable[_insights_service_pb2.RecordOutcomesResponse]]:
         """Stores outcomes. Idempotent per outcome id. An outcome may come before its decision."""
+
+    @_abc_1.abstractmethod
+    def RecordSamples(
+        self,
+        request: _insights_service_pb2.RecordSamplesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_insights_service_pb2.RecordSamplesResponse, _abc.Awaitable[_insights_service_pb2.RecordSamplesResponse]]:
+        """Stores question and answer of a sampled turn, for judges and audits. Idempotent per sample id.
+        Kept as long as the deployment's sample retention says; `EraseSubject` removes them.
+        """
 
     @_abc_1.abstractmethod
     def WatchPolicies(
@@ -171,6 +226,56 @@ class InsightsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_insights_service_pb2.ReportCostResponse, _abc.Awaitable[_insights_service_pb2.ReportCostResponse]]:
         """Cost per tag, tier and question. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def ReportQuality(
+        self,
+        request: _insights_service_pb2.ReportQualityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_insights_service_pb2.ReportQualityResponse, _abc.Awaitable[_insights_service_pb2.ReportQualityResponse]]:
+        """How good the answers of each tag are, and how healthy their judge is. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def ReportThreshold(
+        self,
+        request: _insights_service_pb2.ReportThresholdRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_insights_service_pb2.ReportThresholdResponse, _abc.Awaitable[_insights_service_pb2.ReportThresholdResponse]]:
+        """Everything about one tenant's threshold: curve, proposals, versions, alerts. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def GetDecision(
+        self,
+        request: _insights_service_pb2.GetDecisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_insights_service_pb2.GetDecisionResponse, _abc.Awaitable[_insights_service_pb2.GetDecisionResponse]]:
+        """One decision with what became of it and what it cost. NOT_FOUND (UNKNOWN_REQUEST)."""
+
+    @_abc_1.abstractmethod
+    def ReplayDecision(
+        self,
+        request: _insights_service_pb2.ReplayDecisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_insights_service_pb2.ReplayDecisionResponse, _abc.Awaitable[_insights_service_pb2.ReplayDecisionResponse]]:
+        """One decision under another threshold. Idempotent. NOT_FOUND (UNKNOWN_REQUEST)."""
+
+    @_abc_1.abstractmethod
+    def NextComparison(
+        self,
+        request: _insights_service_pb2.NextComparisonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_insights_service_pb2.NextComparisonResponse, _abc.Awaitable[_insights_service_pb2.NextComparisonResponse]]:
+        """Two answers to one question, in random order and without their tiers, that this person has not compared yet.
+        NOT_FOUND (UNKNOWN_REQUEST) when there is none.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordPreference(
+        self,
+        request: _insights_service_pb2.RecordPreferenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_insights_service_pb2.RecordPreferenceResponse, _abc.Awaitable[_insights_service_pb2.RecordPreferenceResponse]]:
+        """Takes a person's preference between the two. Idempotent per comparison and person; the first word counts."""
 
     @_abc_1.abstractmethod
     def ProposeThreshold(
