@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +19,7 @@ from tiermesh_runtime.errors import from_call
 
 from tiermesh_gateway import outcomes
 from tiermesh_gateway.adapters.store import Store
-from tiermesh_gateway.adapters.surroundings import TaskSurroundings
+from tiermesh_gateway.adapters.surroundings import CONSOLE_SECONDS, TaskSurroundings
 from tiermesh_gateway.adapters.translate import tier_of, timestamp
 from tiermesh_gateway.adapters.wire import ask_response
 from tiermesh_gateway.asking import Asking
@@ -149,6 +149,20 @@ class GatewayServicer(rpc.GatewayServiceServicer):
             raise refusal(error) from error
         return pb.GetReceiptResponse(
             receipt=pb.Receipt.FromString(answer.receipt), decision=routing_pb2.Decision.FromString(answer.decision)
+        )
+
+    async def IssuePrincipal(self, request: pb.IssuePrincipalRequest, context: Context) -> pb.IssuePrincipalResponse:
+        """Say who calls, and sign it for insights."""
+        try:
+            caller, tenant = self._identify(context)
+        except GatewayError as error:
+            raise refusal(error) from error
+        return pb.IssuePrincipalResponse(
+            tenant=caller.tenant,
+            subject=caller.subject,
+            roles=sorted(caller.roles),
+            principal=self._surroundings.for_insights(caller, tenant),
+            expires_at=timestamp(datetime.now(UTC) + timedelta(seconds=CONSOLE_SECONDS)),
         )
 
     def _identify(self, context: Context) -> tuple[Caller, Tenant]:

@@ -9,8 +9,11 @@ from tiermesh_runtime import call_context, principal, semconv, telemetry
 from tiermesh_runtime.principal import PrincipalSigner
 
 from tiermesh_gateway.events import Receipt
-from tiermesh_gateway.question import Question, Turn
+from tiermesh_gateway.question import Caller, Question, Tenant, Turn
 
+# Purpose of principals that people take to insights: their roles alone decide what they may do there.
+CONSOLE_PURPOSE = "console"
+CONSOLE_SECONDS = 300.0
 INNER_AUDIENCE = ("classifier", "executor", "aggregator", "suggester")
 
 
@@ -40,6 +43,19 @@ class TaskSurroundings:
         span.set_attribute(semconv.REQUEST_ID, question.request_id)
         known = span.get_span_context()
         return trace.format_trace_id(known.trace_id) if known.is_valid and known.trace_flags.sampled else ""
+
+    def for_insights(self, caller: Caller, tenant: Tenant) -> str:
+        """Sign a principal with which a person calls insights, and nothing else."""
+        return self._signer.mint(
+            tenant=caller.tenant,
+            subject=caller.subject,
+            roles=caller.roles,
+            audience=("insights",),
+            purpose=CONSOLE_PURPOSE,
+            pack_version=tenant.pack,
+            request_id=call_context.request_id(),
+            ttl=CONSOLE_SECONDS,
+        )
 
     def decided(self, turn: Turn, decision: Decision, confidence: float | None) -> None:
         """Note the decision and its reasons on the question's root span."""

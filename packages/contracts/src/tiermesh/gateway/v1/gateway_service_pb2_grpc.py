@@ -56,6 +56,11 @@ class GatewayServiceStub:
                 request_serializer=tiermesh_dot_gateway_dot_v1_dot_gateway__service__pb2.GetReceiptRequest.SerializeToString,
                 response_deserializer=tiermesh_dot_gateway_dot_v1_dot_gateway__service__pb2.GetReceiptResponse.FromString,
                 _registered_method=True)
+        self.IssuePrincipal = channel.unary_unary(
+                '/tiermesh.gateway.v1.GatewayService/IssuePrincipal',
+                request_serializer=tiermesh_dot_gateway_dot_v1_dot_gateway__service__pb2.IssuePrincipalRequest.SerializeToString,
+                response_deserializer=tiermesh_dot_gateway_dot_v1_dot_gateway__service__pb2.IssuePrincipalResponse.FromString,
+                _registered_method=True)
 
 
 class GatewayServiceServicer:
@@ -103,6 +108,16 @@ class GatewayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def IssuePrincipal(self, request, context):
+        """Says who the bearer token speaks for, and gives that person a principal for
+        insights, good for five minutes: with it the console reads reports and sets
+        thresholds in the person's name. What it may do there is insights' to say.
+        UNAUTHENTICATED, PERMISSION_DENIED (UNKNOWN_TENANT).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GatewayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -125,6 +140,11 @@ def add_GatewayServiceServicer_to_server(servicer, server):
                     servicer.GetReceipt,
                     request_deserializer=tiermesh_dot_gateway_dot_v1_dot_gateway__service__pb2.GetReceiptRequest.FromString,
                     response_serializer=tiermesh_dot_gateway_dot_v1_dot_gateway__service__pb2.GetReceiptResponse.SerializeToString,
+            ),
+            'IssuePrincipal': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssuePrincipal,
+                    request_deserializer=tiermesh_dot_gateway_dot_v1_dot_gateway__service__pb2.IssuePrincipalRequest.FromString,
+                    response_serializer=tiermesh_dot_gateway_dot_v1_dot_gateway__service__pb2.IssuePrincipalResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -237,6 +257,33 @@ class GatewayService:
             '/tiermesh.gateway.v1.GatewayService/GetReceipt',
             tiermesh_dot_gateway_dot_v1_dot_gateway__service__pb2.GetReceiptRequest.SerializeToString,
             tiermesh_dot_gateway_dot_v1_dot_gateway__service__pb2.GetReceiptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssuePrincipal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiermesh.gateway.v1.GatewayService/IssuePrincipal',
+            tiermesh_dot_gateway_dot_v1_dot_gateway__service__pb2.IssuePrincipalRequest.SerializeToString,
+            tiermesh_dot_gateway_dot_v1_dot_gateway__service__pb2.IssuePrincipalResponse.FromString,
             options,
             channel_credentials,
             insecure,

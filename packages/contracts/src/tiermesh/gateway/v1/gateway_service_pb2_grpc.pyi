@@ -58,6 +58,12 @@ class GatewayServiceStub:
     """
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_gateway_service_pb2.GetReceiptRequest, _gateway_service_pb2.GetReceiptResponse]
     """Explains one answer: decision, calls, cost. NOT_FOUND (UNKNOWN_REQUEST)."""
+    IssuePrincipal: _grpc.UnaryUnaryMultiCallable[_gateway_service_pb2.IssuePrincipalRequest, _gateway_service_pb2.IssuePrincipalResponse]
+    """Says who the bearer token speaks for, and gives that person a principal for
+    insights, good for five minutes: with it the console reads reports and sets
+    thresholds in the person's name. What it may do there is insights' to say.
+    UNAUTHENTICATED, PERMISSION_DENIED (UNKNOWN_TENANT).
+    """
 
 @_typing.type_check_only
 class GatewayServiceAsyncStub(GatewayServiceStub):
@@ -89,6 +95,12 @@ class GatewayServiceAsyncStub(GatewayServiceStub):
     """
     GetReceipt: _aio.UnaryUnaryMultiCallable[_gateway_service_pb2.GetReceiptRequest, _gateway_service_pb2.GetReceiptResponse]  # type: ignore[assignment]
     """Explains one answer: decision, calls, cost. NOT_FOUND (UNKNOWN_REQUEST)."""
+    IssuePrincipal: _aio.UnaryUnaryMultiCallable[_gateway_service_pb2.IssuePrincipalRequest, _gateway_service_pb2.IssuePrincipalResponse]  # type: ignore[assignment]
+    """Says who the bearer token speaks for, and gives that person a principal for
+    insights, good for five minutes: with it the console reads reports and sets
+    thresholds in the person's name. What it may do there is insights' to say.
+    UNAUTHENTICATED, PERMISSION_DENIED (UNKNOWN_TENANT).
+    """
 
 class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     """Callers: anyone with a bearer token in the `authorization` metadata. Tenant
@@ -141,5 +153,17 @@ class GatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_gateway_service_pb2.GetReceiptResponse, _abc.Awaitable[_gateway_service_pb2.GetReceiptResponse]]:
         """Explains one answer: decision, calls, cost. NOT_FOUND (UNKNOWN_REQUEST)."""
+
+    @_abc_1.abstractmethod
+    def IssuePrincipal(
+        self,
+        request: _gateway_service_pb2.IssuePrincipalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_gateway_service_pb2.IssuePrincipalResponse, _abc.Awaitable[_gateway_service_pb2.IssuePrincipalResponse]]:
+        """Says who the bearer token speaks for, and gives that person a principal for
+        insights, good for five minutes: with it the console reads reports and sets
+        thresholds in the person's name. What it may do there is insights' to say.
+        UNAUTHENTICATED, PERMISSION_DENIED (UNKNOWN_TENANT).
+        """
 
 def add_GatewayServiceServicer_to_server(servicer: GatewayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
