@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tiermesh_client import TiermeshClient
-
-from tiermesh_cli.events import event_values
+from tiermesh_client.events import event_values
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,9 @@ class Gateway(pb_grpc.GatewayServiceServicer):
         self._note(request, context)
         return pb.GetReceiptResponse(receipt=pb.Receipt(request_id=request.request_id))
 
+    async def IssuePrincipal(self, request: Any, context: Any) -> pb.IssuePrincipalResponse:
+        return pb.IssuePrincipalResponse(subject="E00001")
+
 
 Connect = Callable[..., Awaitable[TiermeshClient]]
 
@@ -241,6 +244,10 @@ async def test_feedback_arrives_as_given(gateway: Gateway, connect: Connect) -> 
         pb.RecordFeedbackRequest.VERDICT_BAD,
         "wrong year",
     )
+
+
+async def test_a_principal_says_who_the_token_speaks_for(connect: Connect) -> None:
+    assert (await (await connect()).issue_principal()).subject == "E00001"
 
 
 async def test_a_receipt_is_fetched_by_request(connect: Connect) -> None:

@@ -26,7 +26,7 @@ ASK_SECONDS = 60.0
 UNARY_SECONDS = 10.0
 _SERVICE = "/tiermesh.gateway.v1.GatewayService/"
 # Each may be called again with the same effect as once. `Ask` is tried again here, not by the channel.
-_IDEMPOTENT = [_SERVICE + method for method in ("ConfirmAction", "RecordFeedback", "GetReceipt")]
+_IDEMPOTENT = [_SERVICE + method for method in ("ConfirmAction", "RecordFeedback", "GetReceipt", "IssuePrincipal")]
 _FIRST_BACKOFF_SECONDS = 0.1
 
 Verdict = gateway_service_pb2.RecordFeedbackRequest.Verdict
@@ -139,6 +139,11 @@ class TiermeshClient:
         """Return what one's own answer was made of: decision, calls, cost."""
         request = gateway_service_pb2.GetReceiptRequest(request_id=request_id)
         return await _decoded(self._stub.GetReceipt(request, timeout=timeout, metadata=self._metadata()))
+
+    async def issue_principal(self, *, timeout: float = UNARY_SECONDS) -> gateway_service_pb2.IssuePrincipalResponse:
+        """Return who the token speaks for, with a principal for insights that is good for some minutes."""
+        request = gateway_service_pb2.IssuePrincipalRequest()
+        return await _decoded(self._stub.IssuePrincipal(request, timeout=timeout, metadata=self._metadata()))
 
     def _metadata(self, request_id: str = "") -> tuple[tuple[str, str], ...]:
         token = self._token if isinstance(self._token, str) else self._token()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.protobuf.duration_pb2 import Duration
 from tiermesh.common.v1 import answer_pb2, pill_pb2, routing_pb2, scores_pb2, table_pb2
 from tiermesh.gateway.v1 import gateway_service_pb2 as pb
-from tiermesh_cli.events import event_values
+from tiermesh_client.events import event_values
 
 
 def test_a_decision_stands_at_the_top_with_words_for_enums() -> None:

@@ -1,4 +1,4 @@
-"""Turns gateway events into plain values: the stable JSON that `tiermesh ask --json` prints, one event a line.
+"""Turns gateway events into plain values: the stable JSON of `tiermesh ask --json` and the console, one event a line.
 
 Enums become their words without prefix ("aggregate", "tier2"), durations become milliseconds, times become RFC 3339,
 a table's cells become JSON values. Fields that are not set are left out, but for booleans and numbers of a message
