@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from tiermesh.common.v1 import context_pb2, routing_pb2, scores_pb2, usage_pb2
+from tiermesh.common.v1 import context_pb2, pill_pb2, routing_pb2, scores_pb2, usage_pb2
 from tiermesh.insights.v1 import insights_service_pb2 as pb
 from tiermesh.insights.v1 import insights_service_pb2_grpc as rpc
 from tiermesh_insights.servicer import InsightsServicer
@@ -188,3 +188,30 @@ async def test_what_is_not_built_yet_says_so(insights: Insights) -> None:
         async for _ in insights.stub.WatchPolicies(pb.WatchPoliciesRequest(), metadata=insights.reader(), timeout=5):
             pass
     assert from_call(refused.value).reason == "NOT_SERVED"
+
+
+async def test_pills_are_delivered_by_recorders_and_counted_for_readers(insights: Insights) -> None:
+    await insights.stub.RecordDecisions(
+        pb.RecordDecisionsRequest(decisions=[decision(1)]), metadata=insights.recorder()
+    )
+    shown = pb.PillRecord(
+        pill_id="p1",
+        tenant="acme",
+        state=pb.PillRecord.STATE_SHOWN,
+        decision_id="d1",
+        at=NOW,
+        kind=pill_pb2.PILL_KIND_COMPARE,
+        source=pill_pb2.PILL_SOURCE_MODEL,
+        tier=routing_pb2.TIER_2,
+    )
+    clicked = pb.PillRecord(pill_id="p1", tenant="acme", state=pb.PillRecord.STATE_CLICKED, at=NOW)
+    request = pb.RecordPillsRequest(pills=[shown, clicked])
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await insights.stub.RecordPills(request, metadata=insights.reader())
+    assert from_call(refused.value).reason == "NOT_ALLOWED"
+    assert (await insights.stub.RecordPills(request, metadata=insights.recorder())).stored == 2
+    selection = pb.Selection(tenant="acme")
+    report = await insights.stub.ReportPills(pb.ReportPillsRequest(selection=selection), metadata=insights.reader())
+    (row,) = report.rows
+    assert (row.tier, row.kind, row.source) == (routing_pb2.TIER_2, shown.kind, shown.source)
+    assert (row.shown, row.clicked, row.ignored) == (1, 1, 0)

@@ -117,6 +117,8 @@ class Budgets:
     per_day_micros: Micros = 0
     per_question_micros: Micros = 0
     pills_per_question_micros: Micros = 0
+    # Once a day's pills have cost this much, they come from the pack alone.
+    pills_per_day_micros: Micros = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,35 @@ class OutcomeRow:
 
 
 @dataclass(frozen=True)
+class PillRow:
+    """One label of a pill; kind, source, place and tier only where it says that the pill was shown."""
+
+    label_id: str
+    pill_id: str
+    tenant: str
+    # "shown" or "clicked".
+    state: str
+    decision_id: str
+    at: datetime
+    kind: int
+    source: int
+    place: int
+    tier: int
+
+
+@dataclass(frozen=True)
+class PillLine:
+    """What became of the pills of one tier, kind and source."""
+
+    tier: int
+    kind: int
+    source: int
+    shown: int
+    clicked: int
+    ignored: int
+
+
+@dataclass(frozen=True)
 class Stored:
     """How many records of a batch were new."""
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterable
 from typing import Never, TypeVar
 
 import grpc
-from tiermesh.common.v1 import routing_pb2
+from tiermesh.common.v1 import pill_pb2, routing_pb2
 from tiermesh.insights.v1 import insights_service_pb2 as pb
 from tiermesh.insights.v1 import insights_service_pb2_grpc as rpc
 from tiermesh_runtime.errors import RpcError
@@ -18,6 +18,7 @@ from tiermesh_insights.translation import (
     cost_summary,
     decision_row,
     outcome_row,
+    pill_row,
     rate_message,
     selection,
     usage_row,
@@ -59,6 +60,30 @@ class InsightsServicer(rpc.InsightsServiceServicer):
         require_recorder(outcome.tenant for outcome in request.outcomes)
         stored = await _stored(self._store.record_outcomes([outcome_row(outcome) for outcome in request.outcomes]))
         return pb.RecordOutcomesResponse(stored=stored.new, already_stored=stored.known)
+
+    async def RecordPills(self, request: pb.RecordPillsRequest, context: Context) -> pb.RecordPillsResponse:
+        """Store labels of pills once by pill and state."""
+        require_recorder(pill.tenant for pill in request.pills)
+        stored = await _stored(self._store.record_pills([pill_row(pill) for pill in request.pills]))
+        return pb.RecordPillsResponse(stored=stored.new, already_stored=stored.known)
+
+    async def ReportPills(self, request: pb.ReportPillsRequest, context: Context) -> pb.ReportPillsResponse:
+        """Count what was shown, clicked and ignored."""
+        require_reader(request.selection.tenant)
+        lines = await _stored(self._store.pills(selection(request.selection)))
+        return pb.ReportPillsResponse(
+            rows=[
+                pb.ReportPillsResponse.Row(
+                    tier=routing_pb2.Tier.ValueType(line.tier),
+                    kind=pill_pb2.PillKind.ValueType(line.kind),
+                    source=pill_pb2.PillSource.ValueType(line.source),
+                    shown=line.shown,
+                    clicked=line.clicked,
+                    ignored=line.ignored,
+                )
+                for line in lines
+            ]
+        )
 
     async def ReportConfidence(
         self, request: pb.ReportConfidenceRequest, context: Context

@@ -7,13 +7,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, CursorResult, Table, and_, case, exists, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from tiermesh_insights.records import CostLine, DecisionRow, Judged, OutcomeRow, Selection, Stored, UsageRow
-from tiermesh_insights.tables import DECISIONS, METADATA, OUTCOMES, USAGE
+from tiermesh_insights.records import (
+    CostLine,
+    DecisionRow,
+    Judged,
+    OutcomeRow,
+    PillLine,
+    PillRow,
+    Selection,
+    Stored,
+    UsageRow,
+)
+from tiermesh_insights.tables import DECISIONS, METADATA, OUTCOMES, PILLS, USAGE
 
 # Sources that speak of tier 1 also when another tier answered.
 COUNTERFACTUAL_SOURCES = ("shadow",)
@@ -67,6 +77,44 @@ class Store:
     async def record_usage(self, rows: Sequence[UsageRow]) -> Stored:
         """Store ledger entries; a higher revision of an entry replaces a lower one, whatever their order."""
         return await self._store(USAGE, "entry_id", rows, newer=USAGE.c.revision)
+
+    async def record_pills(self, rows: Sequence[PillRow]) -> Stored:
+        """Store labels of pills; one that is known already is left as it is."""
+        return await self._store(PILLS, "label_id", rows)
+
+    async def pills(self, selection: Selection) -> list[PillLine]:
+        """Return what became of the pills of a selection.
+
+        A pill is ignored when it was shown, was not clicked, and its conversation went on.
+        """
+        shown, clicked, then = PILLS.alias("shown"), PILLS.alias("clicked"), DECISIONS.alias("then")
+        click = exists().where(
+            clicked.c.tenant == shown.c.tenant, clicked.c.pill_id == shown.c.pill_id, clicked.c.state == "clicked"
+        )
+        went_on = exists().where(
+            then.c.tenant == DECISIONS.c.tenant,
+            then.c.conversation_id == DECISIONS.c.conversation_id,
+            then.c.turn > DECISIONS.c.turn,
+        )
+        keys = (shown.c.tier, shown.c.kind, shown.c.source)
+        statement = (
+            select(
+                *keys,
+                func.count(),
+                func.sum(case((click, 1), else_=0)),
+                func.sum(case((and_(~click, went_on), 1), else_=0)),
+            )
+            .select_from(
+                shown.join(
+                    DECISIONS,
+                    and_(DECISIONS.c.tenant == shown.c.tenant, DECISIONS.c.decision_id == shown.c.decision_id),
+                )
+            )
+            .where(shown.c.state == "shown", *_selected(selection))
+            .group_by(*keys)
+            .order_by(*keys)
+        )
+        return [PillLine(*(int(value) for value in row)) for row in await self._rows(statement)]
 
     async def judged(self, selection: Selection) -> list[Judged]:
         """Return every decision's confidence with the evidence on tier 1.

@@ -71,3 +71,22 @@ OUTCOMES = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Index("outcomes_by_decision", "tenant", "decision_id"),
 )
+
+# One row per label: that a pill was shown, or that it was clicked.
+PILLS = Table(
+    "pills",
+    METADATA,
+    Column("label_id", String(80), primary_key=True),
+    Column("pill_id", String(64), nullable=False),
+    Column("tenant", String(63), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("decision_id", String(64), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("kind", Integer, nullable=False),
+    Column("source", Integer, nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("tier", Integer, nullable=False),
+    Index("pills_by_tenant_and_time", "tenant", "at"),
+    Index("pills_by_pill", "tenant", "pill_id"),
+    Index("pills_by_decision", "tenant", "decision_id"),
+)

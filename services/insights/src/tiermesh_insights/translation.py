@@ -9,7 +9,7 @@ from tiermesh.common.v1 import routing_pb2, scores_pb2, usage_pb2
 from tiermesh.insights.v1 import insights_service_pb2 as pb
 
 from tiermesh_insights.confidence import Rate
-from tiermesh_insights.records import CostLine, DecisionRow, OutcomeRow, Selection, UsageRow
+from tiermesh_insights.records import CostLine, DecisionRow, OutcomeRow, PillRow, Selection, UsageRow
 
 
 def decision_row(record: pb.DecisionRecord) -> DecisionRow:
@@ -74,6 +74,23 @@ def outcome_row(outcome: pb.Outcome) -> OutcomeRow:
         success=outcome.success,
         weight=outcome.weight,
         at=moment(outcome.at),
+    )
+
+
+def pill_row(record: pb.PillRecord) -> PillRow:
+    """Flatten one label of a pill."""
+    state = word(pb.PillRecord.State.Name(record.state), "STATE_")
+    return PillRow(
+        label_id=f"{record.pill_id}.{state}",
+        pill_id=record.pill_id,
+        tenant=record.tenant,
+        state=state,
+        decision_id=record.decision_id,
+        at=moment(record.at),
+        kind=record.kind,
+        source=record.source,
+        place=record.place,
+        tier=record.tier,
     )
 
 

@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tiermesh.common.v1 import answer_pb2 as _answer_pb2
 from tiermesh.common.v1 import context_pb2 as _context_pb2
+from tiermesh.common.v1 import pill_pb2 as _pill_pb2
 from tiermesh.common.v1 import routing_pb2 as _routing_pb2
 from tiermesh.common.v1 import usage_pb2 as _usage_pb2
 import builtins as _builtins
@@ -341,6 +342,75 @@ class RecordSamplesResponse(_message.Message):
 Global___RecordSamplesResponse: _TypeAlias = RecordSamplesResponse  # noqa: Y015
 
 @_typing.final
+class PillRecord(_message.Message):
+    """One label of a pill: that it was shown, or that it was clicked. A pill is ignored when it was shown,
+    was not clicked, and its conversation went on. No text.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[PillRecord._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: PillRecord._State.ValueType  # 0
+        STATE_SHOWN: PillRecord._State.ValueType  # 1
+        STATE_CLICKED: PillRecord._State.ValueType  # 2
+
+    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    STATE_UNSPECIFIED: PillRecord.State.ValueType  # 0
+    STATE_SHOWN: PillRecord.State.ValueType  # 1
+    STATE_CLICKED: PillRecord.State.ValueType  # 2
+
+    PILL_ID_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    TIER_FIELD_NUMBER: _builtins.int
+    pill_id: _builtins.str
+    tenant: _builtins.str
+    state: Global___PillRecord.State.ValueType
+    decision_id: _builtins.str
+    """SHOWN: decision of the turn that it was shown with. CLICKED: of the turn that it led to; empty
+    when the client told of the click apart from a question.
+    """
+    kind: _pill_pb2.PillKind.ValueType
+    """These only for SHOWN."""
+    source: _pill_pb2.PillSource.ValueType
+    place: _builtins.int
+    """Place among the turn's pills, from 1."""
+    tier: _routing_pb2.Tier.ValueType
+    """Tier that answered the turn."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        pill_id: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+        state: Global___PillRecord.State.ValueType = ...,
+        decision_id: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        kind: _pill_pb2.PillKind.ValueType = ...,
+        source: _pill_pb2.PillSource.ValueType = ...,
+        place: _builtins.int = ...,
+        tier: _routing_pb2.Tier.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "decision_id", b"decision_id", "kind", b"kind", "pill_id", b"pill_id", "place", b"place", "source", b"source", "state", b"state", "tenant", b"tenant", "tier", b"tier"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PillRecord: _TypeAlias = PillRecord  # noqa: Y015
+
+@_typing.final
 class RecordDecisionsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -465,6 +535,122 @@ class RecordOutcomesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordOutcomesResponse: _TypeAlias = RecordOutcomesResponse  # noqa: Y015
+
+@_typing.final
+class RecordPillsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PILLS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def pills(self) -> _containers.RepeatedCompositeFieldContainer[Global___PillRecord]: ...
+    def __init__(
+        self,
+        *,
+        pills: _abc.Iterable[Global___PillRecord] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pills", b"pills"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordPillsRequest: _TypeAlias = RecordPillsRequest  # noqa: Y015
+
+@_typing.final
+class RecordPillsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STORED_FIELD_NUMBER: _builtins.int
+    ALREADY_STORED_FIELD_NUMBER: _builtins.int
+    stored: _builtins.int
+    already_stored: _builtins.int
+    def __init__(
+        self,
+        *,
+        stored: _builtins.int = ...,
+        already_stored: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_stored", b"already_stored", "stored", b"stored"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordPillsResponse: _TypeAlias = RecordPillsResponse  # noqa: Y015
+
+@_typing.final
+class ReportPillsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SELECTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def selection(self) -> Global___Selection: ...
+    def __init__(
+        self,
+        *,
+        selection: Global___Selection | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["selection", b"selection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportPillsRequest: _TypeAlias = ReportPillsRequest  # noqa: Y015
+
+@_typing.final
+class ReportPillsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Row(_message.Message):
+        """Shown = clicked + ignored + those whose conversation has not gone on."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TIER_FIELD_NUMBER: _builtins.int
+        KIND_FIELD_NUMBER: _builtins.int
+        SOURCE_FIELD_NUMBER: _builtins.int
+        SHOWN_FIELD_NUMBER: _builtins.int
+        CLICKED_FIELD_NUMBER: _builtins.int
+        IGNORED_FIELD_NUMBER: _builtins.int
+        tier: _routing_pb2.Tier.ValueType
+        kind: _pill_pb2.PillKind.ValueType
+        source: _pill_pb2.PillSource.ValueType
+        shown: _builtins.int
+        clicked: _builtins.int
+        ignored: _builtins.int
+        def __init__(
+            self,
+            *,
+            tier: _routing_pb2.Tier.ValueType = ...,
+            kind: _pill_pb2.PillKind.ValueType = ...,
+            source: _pill_pb2.PillSource.ValueType = ...,
+            shown: _builtins.int = ...,
+            clicked: _builtins.int = ...,
+            ignored: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["clicked", b"clicked", "ignored", b"ignored", "kind", b"kind", "shown", b"shown", "source", b"source", "tier", b"tier"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportPillsResponse.Row]: ...
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___ReportPillsResponse.Row] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportPillsResponse: _TypeAlias = ReportPillsResponse  # noqa: Y015
 
 @_typing.final
 class Selection(_message.Message):

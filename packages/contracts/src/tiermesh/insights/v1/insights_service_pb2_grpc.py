@@ -60,6 +60,16 @@ class InsightsServiceStub:
                 request_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordSamplesRequest.SerializeToString,
                 response_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordSamplesResponse.FromString,
                 _registered_method=True)
+        self.RecordPills = channel.unary_unary(
+                '/tiermesh.insights.v1.InsightsService/RecordPills',
+                request_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordPillsRequest.SerializeToString,
+                response_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordPillsResponse.FromString,
+                _registered_method=True)
+        self.ReportPills = channel.unary_unary(
+                '/tiermesh.insights.v1.InsightsService/ReportPills',
+                request_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportPillsRequest.SerializeToString,
+                response_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportPillsResponse.FromString,
+                _registered_method=True)
         self.WatchPolicies = channel.unary_stream(
                 '/tiermesh.insights.v1.InsightsService/WatchPolicies',
                 request_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.WatchPoliciesRequest.SerializeToString,
@@ -176,6 +186,20 @@ class InsightsServiceServicer:
     def RecordSamples(self, request, context):
         """Stores question and answer of a sampled turn, for judges and audits. Idempotent per sample id.
         Kept as long as the deployment's sample retention says; `EraseSubject` removes them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordPills(self, request, context):
+        """Stores what became of pills. Idempotent per pill and state. Codes as for `RecordDecisions`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportPills(self, request, context):
+        """Pills shown, clicked and ignored, by tier that answered, kind and source. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -317,6 +341,16 @@ def add_InsightsServiceServicer_to_server(servicer, server):
                     servicer.RecordSamples,
                     request_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordSamplesRequest.FromString,
                     response_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordSamplesResponse.SerializeToString,
+            ),
+            'RecordPills': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordPills,
+                    request_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordPillsRequest.FromString,
+                    response_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordPillsResponse.SerializeToString,
+            ),
+            'ReportPills': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportPills,
+                    request_deserializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportPillsRequest.FromString,
+                    response_serializer=tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportPillsResponse.SerializeToString,
             ),
             'WatchPolicies': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchPolicies,
@@ -513,6 +547,60 @@ class InsightsService:
             '/tiermesh.insights.v1.InsightsService/RecordSamples',
             tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordSamplesRequest.SerializeToString,
             tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordSamplesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordPills(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiermesh.insights.v1.InsightsService/RecordPills',
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordPillsRequest.SerializeToString,
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.RecordPillsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportPills(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tiermesh.insights.v1.InsightsService/ReportPills',
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportPillsRequest.SerializeToString,
+            tiermesh_dot_insights_dot_v1_dot_insights__service__pb2.ReportPillsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,10 @@ class InsightsServiceStub:
     """Stores question and answer of a sampled turn, for judges and audits. Idempotent per sample id.
     Kept as long as the deployment's sample retention says; `EraseSubject` removes them.
     """
+    RecordPills: _grpc.UnaryUnaryMultiCallable[_insights_service_pb2.RecordPillsRequest, _insights_service_pb2.RecordPillsResponse]
+    """Stores what became of pills. Idempotent per pill and state. Codes as for `RecordDecisions`."""
+    ReportPills: _grpc.UnaryUnaryMultiCallable[_insights_service_pb2.ReportPillsRequest, _insights_service_pb2.ReportPillsResponse]
+    """Pills shown, clicked and ignored, by tier that answered, kind and source. Idempotent."""
     WatchPolicies: _grpc.UnaryStreamMultiCallable[_insights_service_pb2.WatchPoliciesRequest, _insights_service_pb2.WatchPoliciesResponse]
     """Streams the policies that were set, the current ones first, then each change.
     Open until cancelled or the server drains.
@@ -111,6 +115,10 @@ class InsightsServiceAsyncStub(InsightsServiceStub):
     """Stores question and answer of a sampled turn, for judges and audits. Idempotent per sample id.
     Kept as long as the deployment's sample retention says; `EraseSubject` removes them.
     """
+    RecordPills: _aio.UnaryUnaryMultiCallable[_insights_service_pb2.RecordPillsRequest, _insights_service_pb2.RecordPillsResponse]  # type: ignore[assignment]
+    """Stores what became of pills. Idempotent per pill and state. Codes as for `RecordDecisions`."""
+    ReportPills: _aio.UnaryUnaryMultiCallable[_insights_service_pb2.ReportPillsRequest, _insights_service_pb2.ReportPillsResponse]  # type: ignore[assignment]
+    """Pills shown, clicked and ignored, by tier that answered, kind and source. Idempotent."""
     WatchPolicies: _aio.UnaryStreamMultiCallable[_insights_service_pb2.WatchPoliciesRequest, _insights_service_pb2.WatchPoliciesResponse]  # type: ignore[assignment]
     """Streams the policies that were set, the current ones first, then each change.
     Open until cancelled or the server drains.
@@ -192,6 +200,22 @@ class InsightsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Stores question and answer of a sampled turn, for judges and audits. Idempotent per sample id.
         Kept as long as the deployment's sample retention says; `EraseSubject` removes them.
         """
+
+    @_abc_1.abstractmethod
+    def RecordPills(
+        self,
+        request: _insights_service_pb2.RecordPillsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_insights_service_pb2.RecordPillsResponse, _abc.Awaitable[_insights_service_pb2.RecordPillsResponse]]:
+        """Stores what became of pills. Idempotent per pill and state. Codes as for `RecordDecisions`."""
+
+    @_abc_1.abstractmethod
+    def ReportPills(
+        self,
+        request: _insights_service_pb2.ReportPillsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_insights_service_pb2.ReportPillsResponse, _abc.Awaitable[_insights_service_pb2.ReportPillsResponse]]:
+        """Pills shown, clicked and ignored, by tier that answered, kind and source. Idempotent."""
 
     @_abc_1.abstractmethod
     def WatchPolicies(

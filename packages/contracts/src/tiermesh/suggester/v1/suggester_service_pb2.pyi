@@ -106,6 +106,9 @@ class SuggestBegin(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     SHOWN_FIELD_NUMBER: _builtins.int
     MAX_COST_MICROS_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    AFTER_ANSWER_FIELD_NUMBER: _builtins.int
+    MAX_COST_PER_DAY_MICROS_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     route: _routing_pb2.Route.ValueType
     mode: Global___SuggestMode.ValueType
@@ -113,6 +116,10 @@ class SuggestBegin(_message.Message):
     """Pills wanted, 1 to 6; 0 takes 3."""
     max_cost_micros: _builtins.int
     """Most that the pills of this turn may cost, in micro-dollars; 0 is no limit of its own."""
+    max_cost_per_day_micros: _builtins.int
+    """Most that pills of the tenant may cost in a day (UTC), in micro-dollars; 0 is no limit. Kept per
+    process of the suggester; once it is reached, fallback pills come.
+    """
     @_builtins.property
     def context(self) -> _context_pb2.RequestContext: ...
     @_builtins.property
@@ -124,6 +131,16 @@ class SuggestBegin(_message.Message):
     @_builtins.property
     def shown(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Texts shown before in this conversation; not shown again."""
+
+    @_builtins.property
+    def asked(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Earlier questions of this conversation, oldest first; not suggested again."""
+
+    @_builtins.property
+    def after_answer(self) -> _duration_pb2.Duration:
+        """How long the caller takes pills after `answer_completed`; absent says nothing of it. When the model
+        is later than that, fallback pills come in time instead.
+        """
 
     def __init__(
         self,
@@ -137,10 +154,13 @@ class SuggestBegin(_message.Message):
         count: _builtins.int = ...,
         shown: _abc.Iterable[_builtins.str] | None = ...,
         max_cost_micros: _builtins.int = ...,
+        asked: _abc.Iterable[_builtins.str] | None = ...,
+        after_answer: _duration_pb2.Duration | None = ...,
+        max_cost_per_day_micros: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_scores", b"_scores", "context", b"context", "history", b"history", "scores", b"scores"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_scores", b"_scores", "after_answer", b"after_answer", "context", b"context", "history", b"history", "scores", b"scores"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scores", b"_scores", "context", b"context", "count", b"count", "history", b"history", "max_cost_micros", b"max_cost_micros", "mode", b"mode", "question", b"question", "route", b"route", "scores", b"scores", "shown", b"shown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scores", b"_scores", "after_answer", b"after_answer", "asked", b"asked", "context", b"context", "count", b"count", "history", b"history", "max_cost_micros", b"max_cost_micros", "max_cost_per_day_micros", b"max_cost_per_day_micros", "mode", b"mode", "question", b"question", "route", b"route", "scores", b"scores", "shown", b"shown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__scores: _TypeAlias = _typing.Literal["scores"]  # noqa: Y015
     _WhichOneofArgType__scores: _TypeAlias = _typing.Literal["_scores", b"_scores"]  # noqa: Y015
@@ -221,19 +241,27 @@ class SuggestResponse(_message.Message):
 
     PILL_FIELD_NUMBER: _builtins.int
     DONE_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def pill(self) -> _pill_pb2.Pill: ...
     @_builtins.property
     def done(self) -> Global___SuggestDone: ...
+    @_builtins.property
+    def scores(self) -> _scores_pb2.Scores:
+        """Classification of `pill`, as of the turn after this one; the gateway signs it into the pill's
+        token. Absent when the pill was not classified.
+        """
+
     def __init__(
         self,
         *,
         pill: _pill_pb2.Pill | None = ...,
         done: Global___SuggestDone | None = ...,
+        scores: _scores_pb2.Scores | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "event", b"event", "pill", b"pill"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "event", b"event", "pill", b"pill", "scores", b"scores"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "event", b"event", "pill", b"pill"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "event", b"event", "pill", b"pill", "scores", b"scores"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["pill", "done"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
@@ -269,12 +297,16 @@ class SuggestDone(_message.Message):
     LEDGER_FIELD_NUMBER: _builtins.int
     TIME_TO_FIRST_PILL_FIELD_NUMBER: _builtins.int
     FALLBACK_CAUSE_FIELD_NUMBER: _builtins.int
+    AT_LEAST_FIELD_NUMBER: _builtins.int
     fallback_cause: _builtins.str
     """Why the model's pills are missing; empty when it gave them."""
+    at_least: _builtins.bool
+    """True when a model call's cost is not known for sure, such as one that was cut off."""
     @_builtins.property
     def dropped(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Candidates that were left out, per reason: "unknown_intent", "low_confidence",
-        "not_served", "not_visible", "repeated", "duplicate", "too_long", "markup".
+        "not_served", "not_visible", "sensitive", "no_proposal", "answered", "repeated",
+        "duplicate", "personal_data", "language", "too_long", "markup", "not_json", "too_many".
         """
 
     @_builtins.property
@@ -290,10 +322,11 @@ class SuggestDone(_message.Message):
         ledger: _abc.Iterable[_usage_pb2.LedgerEntry] | None = ...,
         time_to_first_pill: _duration_pb2.Duration | None = ...,
         fallback_cause: _builtins.str = ...,
+        at_least: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["time_to_first_pill", b"time_to_first_pill"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped", b"dropped", "fallback_cause", b"fallback_cause", "ledger", b"ledger", "time_to_first_pill", b"time_to_first_pill"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "dropped", b"dropped", "fallback_cause", b"fallback_cause", "ledger", b"ledger", "time_to_first_pill", b"time_to_first_pill"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
