@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import grpc
 import jwt
@@ -142,8 +143,9 @@ class Saying:
         )
 
     @staticmethod
-    def pill(words: str) -> suggester_pb.SuggestResponse:
-        return suggester_pb.SuggestResponse(pill=pill_pb2.Pill(pill_id=words, text=words))
+    def pill(words: str, scores: scores_pb2.Scores | None = None) -> suggester_pb.SuggestResponse:
+        pill = pill_pb2.Pill(pill_id=uuid4().hex, text=words, kind=pill_pb2.PILL_KIND_COMPARE)
+        return suggester_pb.SuggestResponse(pill=pill, scores=scores)
 
     @staticmethod
     def pills_done(cause: str = "") -> suggester_pb.SuggestResponse:
@@ -229,6 +231,7 @@ class FakeAggregator(aggregator_rpc.AggregatorServiceServicer):
 class FakeInsights(insights_rpc.InsightsServiceServicer):
     decisions: list[insights_pb.DecisionRecord] = field(default_factory=list)
     outcomes: list[insights_pb.Outcome] = field(default_factory=list)
+    pills: list[insights_pb.PillRecord] = field(default_factory=list)
     principals: list[principal.Principal] = field(default_factory=list)
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -244,6 +247,12 @@ class FakeInsights(insights_rpc.InsightsServiceServicer):
             self.outcomes.extend(request.outcomes)
             self.arrived.notify_all()
         return insights_pb.RecordOutcomesResponse(stored=len(request.outcomes))
+
+    async def RecordPills(self, request: Any, context: Any) -> insights_pb.RecordPillsResponse:
+        async with self.arrived:
+            self.pills.extend(request.pills)
+            self.arrived.notify_all()
+        return insights_pb.RecordPillsResponse(stored=len(request.pills))
 
     async def wait_for(self, enough: Callable[[FakeInsights], bool]) -> None:
         async with asyncio.timeout(10), self.arrived:

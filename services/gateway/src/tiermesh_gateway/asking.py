@@ -23,9 +23,11 @@ from tiermesh_gateway.merge import Merge
 from tiermesh_gateway.pills import Pills
 from tiermesh_gateway.ports import (
     Classifier,
+    Clicked,
     Conversations,
     Executors,
     HealthSource,
+    PillTokens,
     Recorder,
     Suggester,
     Surroundings,
@@ -41,6 +43,7 @@ class Parts:
     classifier: Classifier
     executors: Executors
     suggester: Suggester
+    pill_tokens: PillTokens
     conversations: Conversations
     recorder: Recorder
     surroundings: Surroundings
@@ -58,6 +61,7 @@ class _Course:
     started: float
     conversation: Conversation
     turn: Turn
+    clicked: Clicked | None = None
     scored: Scored | None = None
     classified_in: float = 0.0
 
@@ -134,7 +138,12 @@ class Asking:
 
     async def _decide(self, course: _Course) -> Decision:
         began = asyncio.get_running_loop().time()
-        course.scored = scored = await self.parts.classifier.classify(course.turn, course.conversation)
+        course.clicked = clicked = self.parts.pill_tokens.clicked(course.turn)
+        course.scored = scored = (
+            await self.parts.classifier.classify(course.turn, course.conversation)
+            if clicked is None
+            else clicked.scored
+        )
         course.classified_in = asyncio.get_running_loop().time() - began
         decision = decide(
             None if scored is None else scored.scores,
@@ -162,7 +171,10 @@ class Asking:
         )
         await course.merge.put_answer(Event(Kind.DECISION, made))
         position = "" if scored is None else scored.scores.position.label
-        self.parts.recorder.decided(turn, made, position, datetime.now(UTC))
+        now = datetime.now(UTC)
+        self.parts.recorder.decided(turn, made, position, now)
+        if course.clicked is not None:
+            self.parts.recorder.clicked_pill(course.question.tenant.name, course.clicked.pill_id, made.decision_id, now)
         pills = self._pill_track(course, decision.route)
         answer = AnswerTrack(
             turn,
@@ -218,6 +230,9 @@ class Asking:
         owner, store = course.question.owner, self.parts.conversations
         if pills.texts:
             self.parts.background.start(store.note_pills(owner, course.turn.conversation_id, pills.texts))
+            self.parts.recorder.showed_pills(
+                course.turn, receipt.decision_id, receipt.tier, pills.shown, datetime.now(UTC)
+            )
         self.parts.background.start(store.note_answer(owner, reply.made, receipt))
         return receipt
 

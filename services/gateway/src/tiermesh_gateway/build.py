@@ -21,6 +21,7 @@ from tiermesh_runtime.startup import StartupError
 from tiermesh_gateway.adapters.classifier import GrpcClassifier
 from tiermesh_gateway.adapters.executors import GrpcExecutors
 from tiermesh_gateway.adapters.health import ChannelHealth
+from tiermesh_gateway.adapters.pill_tokens import PillTokens
 from tiermesh_gateway.adapters.records import Delivery, SpoolRecorder
 from tiermesh_gateway.adapters.store import Store
 from tiermesh_gateway.adapters.suggester import GrpcSuggester
@@ -40,7 +41,7 @@ _FORGET_EVERY_SECONDS = 3600.0
 _WARM_UP_SECONDS = 2.0
 _CLASSIFY = ("/tiermesh.classifier.v1.ClassifierService/Classify",)
 _PERFORM = ("/tiermesh.aggregator.v1.AggregatorService/PerformAction",)
-_RECORD = tuple(f"/tiermesh.insights.v1.InsightsService/Record{kind}" for kind in ("Decisions", "Outcomes"))
+_RECORD = tuple(f"/tiermesh.insights.v1.InsightsService/Record{kind}" for kind in ("Decisions", "Outcomes", "Pills"))
 
 
 @asynccontextmanager
@@ -65,10 +66,12 @@ async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
             else settings.subject_key.read_bytes()
         )
         surroundings = TaskSurroundings(signer)
+        pill_tokens = PillTokens(private_key)
         parts = Parts(
             classifier=GrpcClassifier(classifier, seconds=settings.classify_seconds),
             executors=GrpcExecutors(executors),
-            suggester=GrpcSuggester(suggester),
+            suggester=GrpcSuggester(suggester, pill_tokens),
+            pill_tokens=pill_tokens,
             conversations=store,
             recorder=SpoolRecorder(spool, background, subject_key),
             surroundings=surroundings,

@@ -199,3 +199,5 @@ class PillsDone:
     costs: tuple[CallCost, ...] = ()
     fallback_cause: str = ""
     dropped: dict[str, int] = field(default_factory=dict)
+    # True when a call's cost is not known for sure.
+    at_least: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import structlog
 
@@ -20,6 +21,8 @@ class Pills:
     ) -> None:
         """`opening` None makes a track without pills, for the reason in `off`."""
         self.texts: list[str] = []
+        # The pills themselves, as they went out.
+        self.shown: list[Any] = []
         self.costs: tuple[CallCost, ...] = ()
         self.at_least = False
         self.missing_cause = off
@@ -84,11 +87,13 @@ class Pills:
     def _take(self, given: OnePill | PillsDone) -> None:
         if isinstance(given, PillsDone):
             self.costs = given.costs
+            self.at_least |= given.at_least
             if not self.texts:
                 self.missing_cause = given.fallback_cause or "none_fit"
             return
         if self._put(Event(Kind.PILL, given.payload)):
             self.texts.append(given.text)
+            self.shown.append(given.payload)
             self.first_at = self.first_at or asyncio.get_running_loop().time()
 
     def _miss(self, cause: str) -> None:

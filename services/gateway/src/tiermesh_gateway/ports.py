@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any, Protocol
 
-from tiermesh_policy import Decision, Health, Route
+from tiermesh_policy import Decision, Health, Route, Tier
 
 from tiermesh_gateway.conversations import Conversation, Exchange, TurnRecord
 from tiermesh_gateway.events import DecisionMade, PillsDone, Receipt, Saying
@@ -58,6 +58,22 @@ class Classifier(Protocol):
 
     async def classify(self, turn: Turn, conversation: Conversation) -> Scored | None:
         """The scores; None when they did not come in time, whatever the cause."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Clicked:
+    """A pill that was clicked, with the classification that it carried."""
+
+    pill_id: str
+    scored: Scored
+
+
+class PillTokens(Protocol):
+    """Reads what a clicked pill carries."""
+
+    def clicked(self, turn: Turn) -> Clicked | None:
+        """What the question's token says; None when it has none, or one that is not good for this turn."""
         ...
 
 
@@ -177,6 +193,14 @@ class Recorder(Protocol):
 
     def became(self, outcome: Outcome) -> None:
         """An outcome."""
+        ...
+
+    def showed_pills(self, turn: Turn, decision_id: str, answered_by: Tier, pills: Sequence[Any], at: datetime) -> None:
+        """Pills that were shown, in order."""
+        ...
+
+    def clicked_pill(self, tenant: str, pill_id: str, decision_id: str, at: datetime) -> None:
+        """A pill that was clicked; `decision_id` is of the turn that it led to, empty when there is none."""
         ...
 
 

@@ -55,6 +55,8 @@ class Question:
     ends_at: float
     min_tier: Tier = Tier.ONE
     wants_pills: bool = True
+    # Of the pill that was clicked; empty for words of one's own.
+    pill_token: str = ""
 
     @property
     def owner(self) -> Owner:

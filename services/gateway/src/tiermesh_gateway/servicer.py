@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,6 +41,7 @@ _FEEDBACK: Mapping[int, tuple[OutcomeSource, bool]] = {
     _Verdict.VERDICT_OVERRIDDEN: (OutcomeSource.HUMAN_OVERRIDE, False),
     _Verdict.VERDICT_PILL_CLICKED: (OutcomeSource.PILL_CLICK, True),
 }
+_PILL_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -136,6 +138,8 @@ class GatewayServicer(rpc.GatewayServiceServicer):
             at=datetime.now(UTC),
         )
         self._recorder.became(outcome)
+        if clicked and _PILL_ID.fullmatch(request.pill_id):
+            self._recorder.clicked_pill(tenant.name, request.pill_id, "", outcome.at)
         return pb.RecordFeedbackResponse()
 
     async def GetReceipt(self, request: pb.GetReceiptRequest, context: Context) -> pb.GetReceiptResponse:
@@ -191,6 +195,7 @@ def _question(request: pb.AskRequest, caller: Caller, tenant: Tenant) -> Questio
         ends_at=asyncio.get_running_loop().time() + left - min(0.25, left / 10),
         min_tier=tier_of(request.min_tier) or Tier.ONE,
         wants_pills=not request.no_pills,
+        pill_token=request.pill_token,
     )
 
 

@@ -6,18 +6,20 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any
 
 import grpc
+from tiermesh.common.v1 import pill_pb2
 from tiermesh.insights.v1 import insights_service_pb2 as pb
 from tiermesh.insights.v1 import insights_service_pb2_grpc as rpc
+from tiermesh_policy import Tier
 from tiermesh_runtime.principal import METADATA_KEY, PrincipalSigner
 from tiermesh_runtime.spool import RejectedError, Spool
 
-from tiermesh_gateway.adapters.translate import decision_message, request_context, timestamp
+from tiermesh_gateway.adapters.translate import TIERS, decision_message, request_context, timestamp
 from tiermesh_gateway.background import Background
 from tiermesh_gateway.events import DecisionMade
 from tiermesh_gateway.ports import Outcome, OutcomeSource
@@ -25,6 +27,7 @@ from tiermesh_gateway.question import Owner, Turn
 
 DECISIONS = "decision"
 OUTCOMES = "outcome"
+PILLS = "pill"
 DELIVERY_SECONDS = 10.0
 _TOKEN_SECONDS = 300.0
 _MOST_POSITION = 20
@@ -71,6 +74,30 @@ class SpoolRecorder:
         )
         self._background.start(self._spool.append(OUTCOMES, record.SerializeToString()))
 
+    def showed_pills(
+        self, turn: Turn, decision_id: str, answered_by: Tier, pills: Sequence[pill_pb2.Pill], at: datetime
+    ) -> None:
+        """Pills that were shown, in order, without their words."""
+        for place, pill in enumerate(pills, start=1):
+            record = pb.PillRecord(
+                pill_id=pill.pill_id,
+                tenant=turn.question.tenant.name,
+                state=pb.PillRecord.STATE_SHOWN,
+                decision_id=decision_id,
+                at=timestamp(at),
+                kind=pill.kind,
+                source=pill.source,
+                place=place,
+                tier=TIERS[answered_by],
+            )
+            self._background.start(self._spool.append(PILLS, record.SerializeToString()))
+
+    def clicked_pill(self, tenant: str, pill_id: str, decision_id: str, at: datetime) -> None:
+        """A pill that was clicked."""
+        state = pb.PillRecord.STATE_CLICKED
+        record = pb.PillRecord(pill_id=pill_id, tenant=tenant, state=state, decision_id=decision_id, at=timestamp(at))
+        self._background.start(self._spool.append(PILLS, record.SerializeToString()))
+
 
 def subject_hash(key: bytes, owner: Owner) -> str:
     """A person in the decision log: found again with the key, not read without it."""
@@ -93,6 +120,7 @@ class Delivery:
         group = await self._ending.enter_async_context(asyncio.TaskGroup())
         group.create_task(self._spool.deliver(DECISIONS, self._deliver_decisions, self._stop))
         group.create_task(self._spool.deliver(OUTCOMES, self._deliver_outcomes, self._stop))
+        group.create_task(self._spool.deliver(PILLS, self._deliver_pills, self._stop))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -106,6 +134,10 @@ class Delivery:
     async def _deliver_outcomes(self, payloads: list[bytes]) -> None:
         request = pb.RecordOutcomesRequest(outcomes=[pb.Outcome.FromString(each) for each in payloads])
         await self._send(self._stub.RecordOutcomes, request)
+
+    async def _deliver_pills(self, payloads: list[bytes]) -> None:
+        request = pb.RecordPillsRequest(pills=[pb.PillRecord.FromString(each) for each in payloads])
+        await self._send(self._stub.RecordPills, request)
 
     async def _send(self, method: Callable[..., Awaitable[object]], request: Any) -> None:
         try:

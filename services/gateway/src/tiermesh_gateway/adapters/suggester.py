@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+from tiermesh.common.v1 import pill_pb2, scores_pb2
 from tiermesh.suggester.v1 import suggester_service_pb2 as pb
 from tiermesh.suggester.v1 import suggester_service_pb2_grpc as rpc
 from tiermesh_policy import Route
 from tiermesh_runtime.channels import abandoning
 
-from tiermesh_gateway.adapters.translate import ROUTES, call_costs, request_context, routing_history
+from tiermesh_gateway.adapters.pill_tokens import PillTokens
+from tiermesh_gateway.adapters.translate import ROUTES, call_costs, duration, request_context, routing_history
 from tiermesh_gateway.conversations import MOST_SHOWN_PILLS, Conversation
 from tiermesh_gateway.events import PillsDone
 from tiermesh_gateway.ports import OnePill, PillsMissingError, PillTrack
@@ -28,6 +30,7 @@ _TEXT_RUN = 400
 _MOST_COLUMNS = 64
 _SAMPLE_ROWS = 5
 _MOST_SHOWN_CHARACTERS = 200
+_MOST_ASKED = 32
 _Code = grpc.StatusCode
 _CAUSES = {_Code.UNAVAILABLE: "suggester_unavailable", _Code.DEADLINE_EXCEEDED: "late"}
 
@@ -35,8 +38,9 @@ _CAUSES = {_Code.UNAVAILABLE: "suggester_unavailable", _Code.DEADLINE_EXCEEDED: 
 class GrpcSuggester:
     """Pill tracks over gRPC."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, tokens: PillTokens) -> None:
         self._stub = rpc.SuggesterServiceStub(channel)
+        self._tokens = tokens
 
     @asynccontextmanager
     async def begin(
@@ -46,7 +50,9 @@ class GrpcSuggester:
         telling = _Telling(_begin(turn, scored, conversation, route))
         left = max(turn.question.ends_at - asyncio.get_running_loop().time(), 0.0)
         async with abandoning(self._stub.Suggest(telling.requests(), timeout=left)) as call:
-            yield _GrpcTrack(telling, call)
+            yield _GrpcTrack(
+                telling, call, lambda pill, scores: self._tokens.issue(turn, pill.pill_id, pill.text, scores)
+            )
 
 
 class _Telling:
@@ -111,10 +117,14 @@ class _GrpcTrack:
     """One open call."""
 
     def __init__(
-        self, telling: _Telling, call: grpc.aio.StreamStreamCall[pb.SuggestRequest, pb.SuggestResponse]
+        self,
+        telling: _Telling,
+        call: grpc.aio.StreamStreamCall[pb.SuggestRequest, pb.SuggestResponse],
+        sign: Callable[[pill_pb2.Pill, scores_pb2.Scores], str],
     ) -> None:
         self._telling = telling
         self._call = call
+        self._sign = sign
 
     def said(self, text: str) -> None:
         """Prose."""
@@ -140,10 +150,13 @@ class _GrpcTrack:
         try:
             async for response in self._call:
                 if response.HasField("pill"):
-                    yield OnePill(response.pill.text, response.pill)
+                    pill = response.pill
+                    # Only what is signed here counts; a pill that was not classified is, when it is clicked.
+                    pill.token = self._sign(pill, response.scores) if response.HasField("scores") else ""
+                    yield OnePill(pill.text, pill)
                 elif response.HasField("done"):
                     done = response.done
-                    yield PillsDone(call_costs(done.ledger), done.fallback_cause, dict(done.dropped))
+                    yield PillsDone(call_costs(done.ledger), done.fallback_cause, dict(done.dropped), done.at_least)
         except grpc.aio.AioRpcError as error:
             raise PillsMissingError(_CAUSES.get(error.code(), "suggester_failed")) from error
 
@@ -160,5 +173,8 @@ def _begin(turn: Turn, scored: Scored | None, conversation: Conversation, route:
         count=policy.pills.count,
         shown=[text[:_MOST_SHOWN_CHARACTERS] for text in conversation.shown_pills[-MOST_SHOWN_PILLS:]],
         max_cost_micros=policy.budgets.pills_per_question_micros,
+        max_cost_per_day_micros=policy.budgets.pills_per_day_micros,
+        asked=[each.question[:_MOST_SHOWN_CHARACTERS] for each in conversation.exchanges[-_MOST_ASKED:]],
+        after_answer=duration(policy.pills.deadline_seconds),
     )
     return pb.SuggestRequest(begin=begin)
