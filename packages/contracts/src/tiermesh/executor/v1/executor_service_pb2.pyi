@@ -93,6 +93,7 @@ class ExecuteRequest(_message.Message):
     ALLOWED_MODELS_FIELD_NUMBER: _builtins.int
     MAX_COST_MICROS_FIELD_NUMBER: _builtins.int
     CONTINUE_FROM_FIELD_NUMBER: _builtins.int
+    LEAST_STATED_CONFIDENCE_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     mode: Global___ExecuteMode.ValueType
     tier: _routing_pb2.Tier.ValueType
@@ -108,6 +109,8 @@ class ExecuteRequest(_message.Message):
     """Most that this execution may cost, in micro-dollars; 0 is no limit of its own."""
     continue_from: _builtins.str
     """Text already shown to the user when an executor is replaced mid-answer; the answer goes on from its end."""
+    least_stated_confidence: _builtins.float
+    """Tier 1 hands over ("low_confidence") when it states less confidence than this; absent leaves it to the deployment."""
     @_builtins.property
     def context(self) -> _context_pb2.RequestContext: ...
     @_builtins.property
@@ -138,13 +141,19 @@ class ExecuteRequest(_message.Message):
         allowed_models: _abc.Iterable[_builtins.str] | None = ...,
         max_cost_micros: _builtins.int = ...,
         continue_from: _builtins.str = ...,
+        least_stated_confidence: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_scores", b"_scores", "context", b"context", "scores", b"scores"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_least_stated_confidence", b"_least_stated_confidence", "_scores", b"_scores", "context", b"context", "least_stated_confidence", b"least_stated_confidence", "scores", b"scores"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scores", b"_scores", "allowed_models", b"allowed_models", "bulk_tools_only", b"bulk_tools_only", "commit_point", b"commit_point", "context", b"context", "continue_from", b"continue_from", "max_cost_micros", b"max_cost_micros", "mode", b"mode", "prior_findings", b"prior_findings", "question", b"question", "scores", b"scores", "speculative", b"speculative", "tier", b"tier", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least_stated_confidence", b"_least_stated_confidence", "_scores", b"_scores", "allowed_models", b"allowed_models", "bulk_tools_only", b"bulk_tools_only", "commit_point", b"commit_point", "context", b"context", "continue_from", b"continue_from", "least_stated_confidence", b"least_stated_confidence", "max_cost_micros", b"max_cost_micros", "mode", b"mode", "prior_findings", b"prior_findings", "question", b"question", "scores", b"scores", "speculative", b"speculative", "tier", b"tier", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__least_stated_confidence: _TypeAlias = _typing.Literal["least_stated_confidence"]  # noqa: Y015
+    _WhichOneofArgType__least_stated_confidence: _TypeAlias = _typing.Literal["_least_stated_confidence", b"_least_stated_confidence"]  # noqa: Y015
     _WhichOneofReturnType__scores: _TypeAlias = _typing.Literal["scores"]  # noqa: Y015
     _WhichOneofArgType__scores: _TypeAlias = _typing.Literal["_scores", b"_scores"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__least_stated_confidence) -> _WhichOneofReturnType__least_stated_confidence | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__scores) -> _WhichOneofReturnType__scores | None: ...
 
 Global___ExecuteRequest: _TypeAlias = ExecuteRequest  # noqa: Y015

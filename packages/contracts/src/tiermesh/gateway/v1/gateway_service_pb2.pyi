@@ -232,6 +232,28 @@ class Receipt(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
+    class Speculation(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        WINNER_FIELD_NUMBER: _builtins.int
+        LOSER_COST_MICROS_FIELD_NUMBER: _builtins.int
+        winner: _routing_pb2.Tier.ValueType
+        """Tier whose answer was kept."""
+        loser_cost_micros: _builtins.int
+        """What the other one cost up to its cancellation, estimated; the ledger has what was booked."""
+        def __init__(
+            self,
+            *,
+            winner: _routing_pb2.Tier.ValueType = ...,
+            loser_cost_micros: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["loser_cost_micros", b"loser_cost_micros", "winner", b"winner"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
     class Timings(_message.Message):
         DESCRIPTOR: _descriptor.Descriptor
 
@@ -280,6 +302,8 @@ class Receipt(_message.Message):
     PILLS_MISSING_CAUSE_FIELD_NUMBER: _builtins.int
     TRACE_ID_FIELD_NUMBER: _builtins.int
     ASKED_AT_FIELD_NUMBER: _builtins.int
+    SPECULATION_FIELD_NUMBER: _builtins.int
+    RESERVED_MICROS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     conversation_id: _builtins.str
     decision_id: _builtins.str
@@ -294,12 +318,18 @@ class Receipt(_message.Message):
     pills_missing_cause: _builtins.str
     """Why there are no pills; empty when there are."""
     trace_id: _builtins.str
+    reserved_micros: _builtins.int
+    """What the question was allowed to cost, in micro-dollars; 0 where the tenant has no budget."""
     @_builtins.property
     def cost(self) -> _usage_pb2.CostSummary: ...
     @_builtins.property
     def timings(self) -> Global___Receipt.Timings: ...
     @_builtins.property
     def asked_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def speculation(self) -> Global___Receipt.Speculation:
+        """Set when two tiers were started at once."""
+
     def __init__(
         self,
         *,
@@ -318,12 +348,16 @@ class Receipt(_message.Message):
         pills_missing_cause: _builtins.str = ...,
         trace_id: _builtins.str = ...,
         asked_at: _timestamp_pb2.Timestamp | None = ...,
+        speculation: Global___Receipt.Speculation | None = ...,
+        reserved_micros: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "cost", b"cost", "timings", b"timings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_speculation", b"_speculation", "asked_at", b"asked_at", "cost", b"cost", "speculation", b"speculation", "timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at", b"asked_at", "complete", b"complete", "conversation_id", b"conversation_id", "cost", b"cost", "decision_id", b"decision_id", "model", b"model", "pills", b"pills", "pills_missing_cause", b"pills_missing_cause", "request_id", b"request_id", "route", b"route", "statements", b"statements", "tier", b"tier", "timings", b"timings", "tool_calls", b"tool_calls", "trace_id", b"trace_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_speculation", b"_speculation", "asked_at", b"asked_at", "complete", b"complete", "conversation_id", b"conversation_id", "cost", b"cost", "decision_id", b"decision_id", "model", b"model", "pills", b"pills", "pills_missing_cause", b"pills_missing_cause", "request_id", b"request_id", "reserved_micros", b"reserved_micros", "route", b"route", "speculation", b"speculation", "statements", b"statements", "tier", b"tier", "timings", b"timings", "tool_calls", b"tool_calls", "trace_id", b"trace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__speculation: _TypeAlias = _typing.Literal["speculation"]  # noqa: Y015
+    _WhichOneofArgType__speculation: _TypeAlias = _typing.Literal["_speculation", b"_speculation"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__speculation) -> _WhichOneofReturnType__speculation | None: ...
 
 Global___Receipt: _TypeAlias = Receipt  # noqa: Y015
 

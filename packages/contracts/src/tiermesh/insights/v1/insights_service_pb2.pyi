@@ -38,12 +38,17 @@ class DecisionRecord(_message.Message):
     SUBJECT_HASH_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     BASE_THRESHOLD_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
     subject_hash: _builtins.str
     """Person, as a keyed hash: erasable, not readable."""
     position: _builtins.str
     """Position label, for quality by place in the conversation."""
     base_threshold: _builtins.float
     """The tenant's threshold before the conversation raised it for this turn; absent from older senders."""
+    inputs: _builtins.bytes
+    """What was decided on (scores, policy, history, health), in the format of the decision's own package:
+    deciding again gives the same decision, or another threshold's. Empty from older senders.
+    """
     @_builtins.property
     def decision(self) -> _routing_pb2.Decision: ...
     @_builtins.property
@@ -59,10 +64,11 @@ class DecisionRecord(_message.Message):
         subject_hash: _builtins.str = ...,
         position: _builtins.str = ...,
         base_threshold: _builtins.float | None = ...,
+        inputs: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_base_threshold", b"_base_threshold", "base_threshold", b"base_threshold", "context", b"context", "decided_at", b"decided_at", "decision", b"decision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base_threshold", b"_base_threshold", "base_threshold", b"base_threshold", "context", b"context", "decided_at", b"decided_at", "decision", b"decision", "position", b"position", "subject_hash", b"subject_hash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_base_threshold", b"_base_threshold", "base_threshold", b"base_threshold", "context", b"context", "decided_at", b"decided_at", "decision", b"decision", "inputs", b"inputs", "position", b"position", "subject_hash", b"subject_hash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__base_threshold: _TypeAlias = _typing.Literal["base_threshold"]  # noqa: Y015
     _WhichOneofArgType__base_threshold: _TypeAlias = _typing.Literal["_base_threshold", b"_base_threshold"]  # noqa: Y015
