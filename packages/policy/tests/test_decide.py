@@ -18,6 +18,7 @@ from tiermesh_policy import (
     TurnSummary,
     Vocabulary,
     decide,
+    parse_policy,
 )
 from tiermesh_policy.tenant import Speculation, Strategy, Thresholds, TierThree
 
@@ -229,3 +230,74 @@ def test_the_borderline_is_speculated_on_only_where_the_tenant_pays_for_it(score
     assert not decide(scores(confidence=0.65, multi_step="yes"), paying).speculate
     assert not decide(near, paying, health=Health(tiers=frozenset({Tier.ONE}))).speculate
     assert not decide(near, paying, min_tier=Tier.TWO).speculate
+
+
+HARD = TurnSummary(Route.TIER2, Tier.TWO, "leave.simulate", multi_step=True)
+EASY = TurnSummary(Route.TIER1, Tier.ONE, "leave.balance")
+
+
+def test_yes_do_that_is_as_hard_as_what_it_approves(scores: Make) -> None:
+    yes = scores(position="follow_up", needs_context="yes", approval=True)
+    assert decide(yes, POLICY, History((EASY, HARD))).route is Route.TIER2
+    assert rules(decide(yes, POLICY, History((EASY, HARD))))[-1] == "approval_inherits_what_it_approves"
+    assert decide(yes, POLICY, History((HARD, EASY))).route is Route.TIER1
+    assert decide(replace(yes, approval=False), POLICY, History((EASY, HARD))).route is Route.TIER1
+
+
+def test_a_word_of_thanks_inherits_nothing(scores: Make) -> None:
+    thanks = scores(position="closing", approval=True)
+    assert decide(thanks, POLICY, History((HARD,))).route is Route.TIER1
+
+
+def test_over_budget_tier_1_answers_and_the_reason_says_so(scores: Make) -> None:
+    decision = decide(scores(multi_step="yes"), POLICY, over_budget=True)
+    assert decision.route is Route.TIER1
+    assert rules(decision) == ["several_steps_need_tier2", "the_budget_is_used_up"]
+    assert decision.otherwise is not None
+    assert decision.otherwise.route is Route.TIER2
+
+
+def test_over_budget_a_large_question_still_gets_no_per_entity_tools(scores: Make) -> None:
+    decision = decide(scores(intent="leave.history", cardinality="team", ambiguous="yes"), POLICY, over_budget=True)
+    assert (decision.route, decision.bulk_tools_only) == (Route.TIER1, True)
+
+
+def test_self_routing_lets_tier_1_try_and_tells_it_when_to_hand_over(scores: Make) -> None:
+    calibration = ((0.5, 0.3), (0.9, 0.7), (1.0, 0.9))
+    policy = TenantPolicy(thresholds=Thresholds(0.6), strategy=Strategy(StrategyKind.SELF, calibration=calibration))
+    decision = decide(scores(confidence=0.1), policy)
+    assert (decision.route, rules(decision)[-1]) == (Route.TIER1, "tier1_judges_itself")
+    assert decision.least_stated_confidence == pytest.approx(0.8)
+    # What the rules refuse tier 1 does not get to try.
+    assert decide(scores(intent="leave.history", cardinality="team"), policy).route is Route.AGGREGATE
+    assert decide(scores(ambiguous="yes"), policy).route is Route.TIER2
+
+
+@pytest.mark.parametrize(("calibration", "limit"), [((), 0.6), (((0.4, 0.8),), 0.4), (((0.5, 0.1), (1.0, 0.5)), 1.0)])
+def test_a_calibration_that_never_reaches_the_threshold_asks_for_certainty(
+    scores: Make, calibration: tuple[tuple[float, float], ...], limit: float
+) -> None:
+    policy = TenantPolicy(strategy=Strategy(StrategyKind.SELF, calibration=calibration))
+    assert decide(scores(), policy).least_stated_confidence == pytest.approx(limit)
+
+
+STRATEGIES = {
+    "one tier": ({"kind": "off", "fixed_tier": 1}, Route.TIER1),
+    "rules only": ({"kind": "cascade", "depth": "rules"}, Route.TIER2),
+    "trained": ({"kind": "cascade", "depth": "local"}, Route.TIER2),
+    "hybrid": ({"kind": "cascade"}, Route.TIER2),
+    "table": ({"kind": "table", "tiers": {"leave.balance": 1}}, Route.TIER1),
+    "three tiers by table": ({"kind": "table", "tiers": {"leave": 3}}, Route.TIER3),
+    "tier 1 itself": ({"kind": "self"}, Route.TIER1),
+}
+
+
+@pytest.mark.parametrize(("strategy", "route"), STRATEGIES.values(), ids=STRATEGIES)
+def test_a_strategy_is_data_and_the_rules_stay_the_same(
+    scores: Make, strategy: dict[str, object], route: Route
+) -> None:
+    policy = parse_policy({"strategy": strategy})
+    health = Health(tiers=frozenset(Tier))
+    assert decide(scores(confidence=0.2), policy, health=health).route is route
+    high = decide(scores(intent="leave.history", cardinality="org", confidence=0.2), policy, health=health)
+    assert high.route is Route.AGGREGATE or high.bulk_tools_only

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tiermesh_policy import (
@@ -12,6 +13,7 @@ from tiermesh_policy import (
     FailurePolicy,
     Health,
     History,
+    Inputs,
     IntentFacts,
     Route,
     Scores,
@@ -21,7 +23,9 @@ from tiermesh_policy import (
     TurnSummary,
     Vocabulary,
     decide,
+    replay,
 )
+from tiermesh_policy.record import RecordUnreadableError
 from tiermesh_policy.tenant import Doubts, Speculation, Stickiness, Strategy, Thresholds, TierThree
 
 INTENTS = ["leave.history", "leave.apply", "leave.policy", "chat.greeting", "no_signal", "", "made.up"]
@@ -56,6 +60,7 @@ any_scores = st.builds(
     stakes=axes(["low", "high", "no_signal"]),
     confidence=any_number,
     slots_complete=st.sampled_from([None, True, False]),
+    approval=st.booleans(),
     vocabulary=st.just(VOCABULARY),
 )
 histories = st.builds(
@@ -86,7 +91,10 @@ policies = st.builds(
         Strategy,
         kind=st.sampled_from(StrategyKind),
         fixed_tier=st.sampled_from(Tier),
-        tiers=st.dictionaries(st.sampled_from([*INTENTS, "leave"]), st.sampled_from(Tier), max_size=3),
+        tiers=st.dictionaries(st.sampled_from([*INTENTS, "leave"]), st.sampled_from(Tier), min_size=1, max_size=3),
+        calibration=st.lists(st.tuples(shares, shares), max_size=3, unique_by=lambda pair: pair[0]).map(
+            lambda pairs: tuple(zip(sorted(a for a, _ in pairs), sorted(b for _, b in pairs), strict=True))
+        ),
     ),
     tier3=st.builds(TierThree, st.booleans(), st.booleans()),
     speculation=st.builds(Speculation, shares, shares),
@@ -100,17 +108,17 @@ def per_entity(decision: Decision) -> bool:
     return decision.route not in (None, Route.AGGREGATE) and not decision.bulk_tools_only
 
 
-@given(any_scores, policies, histories, healths, min_tiers)
+@given(any_scores, policies, histories, healths, min_tiers, st.booleans())
 def test_high_scope_never_yields_a_per_entity_path(
-    scores: Scores, policy: TenantPolicy, history: History, health: Health, min_tier: Tier | None
+    scores: Scores, policy: TenantPolicy, history: History, health: Health, min_tier: Tier | None, broke: bool
 ) -> None:
     data = scores.intent.label == "leave.history"
-    decision = decide(scores, policy, history, health, min_tier)
+    decision = decide(scores, policy, history, health, min_tier, over_budget=broke)
     if scores.cardinality.label in SEVERAL or (data and scores.aggregation.label in COMPUTED):
         assert not per_entity(decision)
 
 
-@given(any_scores, any_number, any_number, policies, histories, healths, min_tiers)
+@given(any_scores, any_number, any_number, policies, histories, healths, min_tiers, st.booleans())
 def test_a_lower_confidence_never_lowers_the_tier(
     scores: Scores,
     one: float,
@@ -119,10 +127,11 @@ def test_a_lower_confidence_never_lowers_the_tier(
     history: History,
     health: Health,
     min_tier: Tier | None,
+    broke: bool,
 ) -> None:
     low, high = sorted((one, other), key=lambda value: (value == value, value))  # NaN is the least sure
-    unsure = decide(replace(scores, confidence=low), policy, history, health, min_tier)
-    sure = decide(replace(scores, confidence=high), policy, history, health, min_tier)
+    unsure = decide(replace(scores, confidence=low), policy, history, health, min_tier, over_budget=broke)
+    sure = decide(replace(scores, confidence=high), policy, history, health, min_tier, over_budget=broke)
     if unsure.tier is not None and sure.tier is not None:
         assert unsure.tier >= sure.tier
 
@@ -172,3 +181,45 @@ def test_quality_first_never_answers_below_the_tier_that_was_needed(
     got = decide(scores, careful, history, health)
     if got.tier is not None and wanted.tier is not None and wanted.tier is not Tier.THREE:
         assert got.tier >= wanted.tier
+
+
+@given(maybe_scores, policies, histories, healths)
+def test_over_budget_nothing_above_tier_1_is_chosen(
+    scores: Scores | None, policy: TenantPolicy, history: History, health: Health
+) -> None:
+    decision = decide(scores, policy, history, health, Tier.THREE, over_budget=True)
+    assert decision.tier in (None, Tier.ONE)
+    assert not decision.speculate
+
+
+@given(maybe_scores, policies, histories, healths, min_tiers, st.booleans())
+def test_a_record_gives_the_same_decision_again(
+    scores: Scores | None,
+    policy: TenantPolicy,
+    history: History,
+    health: Health,
+    min_tier: Tier | None,
+    broke: bool,
+) -> None:
+    inputs = Inputs(scores, policy, history, health, min_tier or Tier.ONE, broke)
+    decision = decide(scores, policy, history, health, min_tier, over_budget=broke)
+    assert repr(replay(inputs.dump())) == repr(decision)
+
+
+@given(any_scores, policies, histories, shares, shares)
+def test_replayed_under_a_higher_threshold_no_turn_goes_lower(
+    scores: Scores, policy: TenantPolicy, history: History, one: float, other: float
+) -> None:
+    low, high = sorted((one, other))
+    # Tier 3 has a threshold of its own, which must stay below.
+    policy = replace(policy, thresholds=Thresholds(policy.thresholds.tier1))
+    record = Inputs(scores, policy, history).dump()
+    lax, strict = replay(record, threshold=low), replay(record, threshold=high)
+    if lax.tier is not None and strict.tier is not None:
+        assert strict.tier >= lax.tier
+
+
+@given(st.binary(max_size=64))
+def test_a_record_that_is_no_record_is_refused_in_one_way(junk: bytes) -> None:
+    with pytest.raises(RecordUnreadableError):
+        replay(junk)

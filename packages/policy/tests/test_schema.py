@@ -34,3 +34,16 @@ def test_contradictory_thresholds_are_refused() -> None:
 def test_a_threshold_that_is_no_number_is_refused() -> None:
     with pytest.raises(PolicyProblems):
         parse_policy({"thresholds": {"tier1": float("nan")}})
+
+
+@pytest.mark.parametrize(
+    ("strategy", "words"),
+    [
+        ({"kind": "table"}, "at least one row"),
+        ({"kind": "self", "calibration": [[0.9, 0.5], [0.5, 0.9]]}, "must rise"),
+        ({"kind": "guess"}, "Input should be"),
+    ],
+)
+def test_a_strategy_that_cannot_work_is_refused(strategy: dict[str, object], words: str) -> None:
+    with pytest.raises(PolicyProblems, match=words):
+        parse_policy({"strategy": strategy})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from typing import Any
 
 import grpc
@@ -10,6 +11,7 @@ import pytest
 from opentelemetry import trace
 from tiermesh.gateway.v1 import gateway_service_pb2 as pb
 from tiermesh.insights.v1 import insights_service_pb2 as insights_pb
+from tiermesh_policy import Route, replay
 from tiermesh_runtime.errors import RpcError, from_call
 from tiermesh_runtime.testing import span_exporter
 
@@ -36,6 +38,18 @@ async def test_decisions_and_completions_reach_insights_with_a_hash_and_no_words
     assert outcome.decision_id == record.decision.decision_id
     who = suite.insights.principals[0]
     assert (who.tenant, who.purpose) == ("*", "record")
+
+
+async def test_a_logged_decision_can_be_made_again_and_under_another_threshold(suite: Any, scores: Any) -> None:
+    suite.classifier.scores = scores(confidence=0.7)
+    asked = await suite.ask()
+    await suite.insights.wait_for(lambda insights: insights.decisions)
+    record = suite.insights.decisions[0].inputs
+    again = replay(record)
+    assert again.route is Route.TIER1
+    assert [each.rule for each in again.reasons] == [each.rule for each in asked.decision.decision.reasons]
+    assert replay(record, threshold=0.75).route is Route.TIER2
+    assert b"days have I left" not in zlib.decompress(record)
 
 
 async def test_a_bounce_is_evidence_against_tier_1(suite: Any, say: Any, script: Any) -> None:

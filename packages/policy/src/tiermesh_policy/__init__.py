@@ -9,7 +9,8 @@ from tiermesh_policy.decision import Alternative, Decision, Reason, Threshold
 from tiermesh_policy.failover import failover, next_tier
 from tiermesh_policy.history import Health, History, TurnSummary
 from tiermesh_policy.labels import scores_from_labels, turn_from_labels
-from tiermesh_policy.routes import FailurePolicy, Route, StrategyKind, Tier
+from tiermesh_policy.record import Inputs, load_inputs, replay
+from tiermesh_policy.routes import FailurePolicy, OverBudget, Route, StrategyKind, Tier
 from tiermesh_policy.schema import PolicyProblem, PolicyProblems, parse_policy
 from tiermesh_policy.scores import Axis, IntentFacts, Scores, Vocabulary
 from tiermesh_policy.tenant import TenantPolicy
@@ -21,7 +22,9 @@ __all__ = [
     "FailurePolicy",
     "Health",
     "History",
+    "Inputs",
     "IntentFacts",
+    "OverBudget",
     "PolicyProblem",
     "PolicyProblems",
     "Prices",
@@ -37,8 +40,10 @@ __all__ = [
     "Vocabulary",
     "decide",
     "failover",
+    "load_inputs",
     "next_tier",
     "parse_policy",
+    "replay",
     "scores_from_labels",
     "turn_from_labels",
 ]

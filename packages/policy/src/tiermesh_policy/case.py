@@ -20,6 +20,8 @@ class Case:
     history: History
     health: Health
     min_tier: Tier
+    # True when the tenant's budget is used up and its policy still wants an answer.
+    over_budget: bool
     threshold: Threshold
     # Both None when the classifier gave nothing.
     scores: Scores | None

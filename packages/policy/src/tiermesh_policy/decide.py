@@ -8,9 +8,10 @@ from tiermesh_policy.case import Case, Choice, Verdict
 from tiermesh_policy.decision import Alternative, Decision, Reason
 from tiermesh_policy.history import Health, History
 from tiermesh_policy.prior import threshold_for
-from tiermesh_policy.routes import Route, Tier
+from tiermesh_policy.routes import Route, StrategyKind, Tier
 from tiermesh_policy.rules import ADJUSTING_RULES, ROUTING_RULES
 from tiermesh_policy.scores import Scores
+from tiermesh_policy.selfrouting import least_stated
 from tiermesh_policy.signals import read_signals
 from tiermesh_policy.tenant import TenantPolicy
 
@@ -21,6 +22,8 @@ def decide(
     history: History | None = None,
     health: Health | None = None,
     min_tier: Tier | None = None,
+    *,
+    over_budget: bool = False,
 ) -> Decision:
     """Decide where a turn goes. The same arguments always give the same decision.
 
@@ -30,6 +33,7 @@ def decide(
         history: the conversation so far; None for an opening question.
         health: what is up; None takes both tiers and the bulk path as up.
         min_tier: the human override.
+        over_budget: the tenant's budget is used up, and its policy wants an answer all the same.
     """
     history = history or History()
     threshold, raised = threshold_for(scores, policy, history)
@@ -38,6 +42,7 @@ def decide(
         history=history,
         health=health or Health(),
         min_tier=min_tier or Tier.ONE,
+        over_budget=over_budget,
         threshold=threshold,
         scores=scores,
         signals=None if scores is None else read_signals(scores, policy.doubts),
@@ -89,7 +94,16 @@ def _decision(case: Case, choice: Choice) -> Decision:
         bulk_tools_only=case.high_scope and choice.route not in (None, Route.AGGREGATE),
         policy_version=case.policy.version,
         estimated_cost_micros=0 if choice.tier is None else costs.cost_micros(usage, choice.tier),
+        least_stated_confidence=_least_stated(case, choice),
     )
+
+
+def _least_stated(case: Case, choice: Choice) -> float | None:
+    """What tier 1 must say of its own confidence, where the tenant's strategy goes by that."""
+    strategy = case.policy.strategy
+    if strategy.kind is not StrategyKind.SELF or choice.route is not Route.TIER1:
+        return None
+    return least_stated(strategy.calibration, case.threshold.value)
 
 
 def _alternative(case: Case, choice: Choice) -> Alternative | None:

@@ -51,3 +51,5 @@ class Decision:
     bulk_tools_only: bool
     policy_version: str
     estimated_cost_micros: int
+    # Tier 1 hands over when it states less confidence than this; None leaves it to the executor.
+    least_stated_confidence: float | None = None

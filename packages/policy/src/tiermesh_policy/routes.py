@@ -54,6 +54,17 @@ class StrategyKind(StrEnum):
     OFF = "off"
     # The scope and difficulty rules, then a table of intents instead of the confidence.
     TABLE = "table"
+    # The scope and difficulty rules, then tier 1, which hands over when it is not sure of itself.
+    SELF = "self"
+
+
+class OverBudget(StrEnum):
+    """What happens to a question when the day's budget is used up."""
+
+    # Answered at the cheapest tier, at the tenant's further expense; never a refusal for money.
+    TIER1 = "tier1"
+    # Refused until the next day, or until something that was reserved comes back.
+    REFUSE = "refuse"
 
 
 class Depth(StrEnum):

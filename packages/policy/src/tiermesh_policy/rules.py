@@ -102,6 +102,16 @@ def high_stakes_need_tier2(case: Case) -> Verdict | None:
     return Verdict(Route.TIER2, "high stakes", Route.TIER1, "if the stakes were low")
 
 
+def approval_inherits_what_it_approves(case: Case) -> Verdict | None:
+    """ "Yes, do that" is as hard as what it says yes to, however easy its own words are."""
+    if case.scores is None or not case.scores.approval or not case.history.turns:
+        return None
+    approved = case.history.turns[-1]
+    if case.scores.position.label in ("closing", "topic_shift") or not approved.hard:
+        return None
+    return Verdict(Route.TIER2, "it approves a turn that needed tier 2", Route.TIER1, "for its own few words")
+
+
 def table_names_the_tier(case: Case) -> Verdict | None:
     """The tenant's table of intents or families, instead of the confidence."""
     strategy = case.policy.strategy
@@ -110,6 +120,14 @@ def table_names_the_tier(case: Case) -> Verdict | None:
     intent = case.scores.intent.label
     tier = strategy.tiers.get(intent, strategy.tiers.get(case.signals.facts.family))
     return None if tier is None else Verdict(Route.of_tier(tier), f"the tenant's table names tier {int(tier)}")
+
+
+def tier1_judges_itself(case: Case) -> Verdict | None:
+    """The tenant lets tier 1 try, and hand over by its own word."""
+    if case.policy.strategy.kind is not StrategyKind.SELF or case.scores is None:
+        return None
+    detail = "tier 1 tries, and hands over when it is less sure than its calibration asks"
+    return Verdict(Route.TIER1, detail, Route.TIER2, "where tier 1 hands over")
 
 
 def confidence_reaches_the_threshold(case: Case) -> Verdict | None:
@@ -142,8 +160,10 @@ ROUTING_RULES: tuple[RoutingRule, ...] = (
     several_people_outside_the_data_need_tier2,
     incomplete_write_needs_tier2,
     high_stakes_need_tier2,
-    # And the confidence has the last word.
+    approval_inherits_what_it_approves,
+    # And the confidence has the last word: the tenant's table, tier 1's own, or the classifier's.
     table_names_the_tier,
+    tier1_judges_itself,
     confidence_reaches_the_threshold,
     doubt_escalates,
 )
@@ -179,7 +199,10 @@ def a_person_asked_for_more(case: Case, choice: Choice) -> Verdict | None:
 def the_borderline_is_speculated_on(case: Case, choice: Choice) -> Verdict | None:
     """Near the threshold both tiers may start, where the tenant pays for it."""
     speculation = case.policy.speculation
-    if speculation.share <= 0 or case.scores is None or case.min_tier > Tier.ONE:
+    if speculation.share <= 0 or case.scores is None or case.min_tier > Tier.ONE or case.over_budget:
+        return None
+    if case.signals is not None and case.signals.facts.write:
+        # A branch that may lose proposes nothing, and a write is a proposal.
         return None
     settled_by = choice.reasons[-1].rule if choice.reasons else ""
     if settled_by not in (confidence_reaches_the_threshold.__name__, doubt_escalates.__name__):
@@ -191,11 +214,20 @@ def the_borderline_is_speculated_on(case: Case, choice: Choice) -> Verdict | Non
     return Verdict(choice.route, detail, choice.otherwise, choice.otherwise_detail, speculate=True)
 
 
+def the_budget_is_used_up(case: Case, choice: Choice) -> Verdict | None:
+    """Over budget the cheapest tier answers, also where a person asked for more."""
+    if not case.over_budget or choice.tier is None or choice.tier is Tier.ONE:
+        return None
+    return Verdict(Route.TIER1, "the tenant's budget for today is used up", choice.route, "with budget left")
+
+
 def a_path_that_is_down_is_left(case: Case, choice: Choice) -> Verdict | None:
     """Up when it can be, down only when cost comes first, else nowhere."""
     if choice.route is None or is_up(choice.route, case.health):
         return None
     lost = choice.route
+    if case.over_budget:
+        return Verdict(None, f"{lost} is down and there is no budget for more")
     instead = failover(lost, case.policy, case.health, min_tier=case.min_tier)
     if instead is not None:
         return Verdict(instead, f"{lost} is down", lost, "it is down")
@@ -207,6 +239,7 @@ ADJUSTING_RULES: tuple[AdjustingRule, ...] = (
     high_stakes_are_mapped_to_tier3,
     deep_doubt_is_mapped_to_tier3,
     a_person_asked_for_more,
+    the_budget_is_used_up,
     # Last: whatever was settled must be up.
     a_path_that_is_down_is_left,
 )

@@ -62,5 +62,7 @@ class Scores:
     confidence: float = 0.0
     # False when a write is known to lack a value that it cannot do without; None when nobody looked.
     slots_complete: bool | None = None
+    # True for a short "yes, do that": it says nothing of its own.
+    approval: bool = False
     # What the pack says of the intents in `intent`.
     vocabulary: Vocabulary = field(default_factory=Vocabulary)

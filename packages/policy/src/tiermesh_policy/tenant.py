@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
 from tiermesh_policy.costs import CostTable
-from tiermesh_policy.routes import Depth, FailurePolicy, StrategyKind, Tier
+from tiermesh_policy.routes import Depth, FailurePolicy, OverBudget, StrategyKind, Tier
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Micros = Annotated[int, Field(ge=0)]
@@ -83,7 +84,20 @@ class Strategy:
     fixed_tier: Tier = Tier.TWO
     # For `table`: intents or families to tiers; what is not listed is judged by confidence.
     tiers: Mapping[str, Tier] = field(default_factory=dict)
+    # For `self`: pairs of tier 1's stated confidence and its measured share of right answers, both rising.
+    calibration: tuple[tuple[Share, Share], ...] = ()
+    # Rules alone, with the trained model, or with the language model for what stays uncertain.
     depth: Depth = Depth.FULL
+
+    def __post_init__(self) -> None:
+        """Refuse a calibration that is no rising curve, and a table without a row."""
+        for (low, low_right), (high, high_right) in pairwise(self.calibration):
+            if not (low < high and low_right <= high_right):
+                message = f"calibration must rise: ({high}, {high_right}) follows ({low}, {low_right})"
+                raise ValueError(message)
+        if self.kind is StrategyKind.TABLE and not self.tiers:
+            message = "kind: table needs at least one row in `tiers`"
+            raise ValueError(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +120,8 @@ class Speculation:
     band: Share = 0.08
     # Largest share of a tenant's turns that may speculate; 0 switches it off.
     share: Share = 0.0
+    # What one second less of waiting is worth: a loser that is likely to cost more is not started.
+    second_micros: Micros = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +130,37 @@ class Budgets:
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
+    # Per day in the tenant's time zone.
     per_day_micros: Micros = 0
     per_question_micros: Micros = 0
     pills_per_question_micros: Micros = 0
     # Once a day's pills have cost this much, they come from the pack alone.
     pills_per_day_micros: Micros = 0
+    over_budget: OverBudget = OverBudget.TIER1
+    # What is reserved for a question without a bound of its own: this many times its estimate.
+    headroom: Annotated[float, Field(ge=1, le=100)] = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a tenant may ask of one gateway process; 0 is no limit."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    per_second: Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)] = 0.0
+    # Questions that may come at once after a pause.
+    burst: Annotated[int, Field(ge=1, le=100_000)] = 20
+    concurrent: Annotated[int, Field(ge=0, le=100_000)] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Which answers are looked at again, off the path."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    # Share of tier-1 answers that go to a judge, the same for each intent. Stores question and answer at insights.
+    judged_share: Share = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +191,8 @@ class TenantPolicy:
     tier3: TierThree = field(default_factory=TierThree)
     speculation: Speculation = field(default_factory=Speculation)
     budgets: Budgets = field(default_factory=Budgets)
+    limits: Limits = field(default_factory=Limits)
+    sampling: Sampling = field(default_factory=Sampling)
     pills: PillPolicy = field(default_factory=PillPolicy)
     commit_point: Annotated[str, Field(pattern="^(immediate|first_sentence|whole_answer)$")] = "first_sentence"
     # Empty allows every candidate of a tag.

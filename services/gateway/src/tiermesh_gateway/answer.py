@@ -144,6 +144,8 @@ class AnswerTrack:
             findings=plan.findings,
             bulk_tools_only=plan.bulk_tools_only,
             timeout=left,
+            most_micros=self._policy.budgets.per_question_micros,
+            least_stated_confidence=self._decision.least_stated_confidence,
         )
         bounced: Bounced | None = None
         heard = False

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from tiermesh_policy import Decision, Route, decide
+from tiermesh_policy import Decision, Inputs, Route
 
 from tiermesh_gateway import outcomes
 from tiermesh_gateway.answer import Answered, AnswerTrack
@@ -61,6 +61,7 @@ class _Course:
     started: float
     conversation: Conversation
     turn: Turn
+    inputs: Inputs
     clicked: Clicked | None = None
     scored: Scored | None = None
     classified_in: float = 0.0
@@ -109,7 +110,8 @@ class Asking:
                 self._pills[key].stop("asked_again")
             conversation = Conversation(conversation_id) if new else await self._known(question)
             turn = Turn(question, conversation_id, conversation.total_turns + 1)
-            course = _Course(question, merge, trace_id, started, conversation, turn)
+            inputs = Inputs(None, question.tenant.policy)
+            course = _Course(question, merge, trace_id, started, conversation, turn, inputs)
             decision = await self._decide(course)
             if new:
                 self.parts.background.start(self.parts.conversations.open_conversation(question.owner, conversation_id))
@@ -145,13 +147,14 @@ class Asking:
             else clicked.scored
         )
         course.classified_in = asyncio.get_running_loop().time() - began
-        decision = decide(
+        course.inputs = Inputs(
             None if scored is None else scored.scores,
             course.question.tenant.policy,
             course.conversation.history(),
             self.parts.health.now(),
             course.question.min_tier,
         )
+        decision = course.inputs.decide()
         self.parts.surroundings.decided(course.turn, decision, None if scored is None else scored.scores.confidence)
         return decision
 
@@ -168,6 +171,7 @@ class Asking:
             conversation_id=turn.conversation_id,
             turn=turn.number,
             trace_id=course.trace_id,
+            inputs=course.inputs,
         )
         await course.merge.put_answer(Event(Kind.DECISION, made))
         position = "" if scored is None else scored.scores.position.label

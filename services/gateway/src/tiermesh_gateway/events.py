@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 
-from tiermesh_policy import Decision, Route, Tier
+from tiermesh_policy import Decision, Inputs, Route, Tier
 
 
 class Kind(Enum):
@@ -144,6 +144,8 @@ class DecisionMade:
     conversation_id: str
     turn: int
     trace_id: str
+    # What was decided on, for the log.
+    inputs: Inputs
 
 
 @dataclass(frozen=True, slots=True)

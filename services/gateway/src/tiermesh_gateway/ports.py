@@ -51,6 +51,12 @@ class Execution:
     bulk_tools_only: bool
     # Seconds that it may take.
     timeout: float
+    # Most that it may cost; 0 is no limit of its own.
+    most_micros: int = 0
+    # A branch that may lose: it proposes nothing.
+    speculative: bool = False
+    # Tier 1 hands over when it states less; None leaves it to the executor.
+    least_stated_confidence: float | None = None
 
 
 class Classifier(Protocol):

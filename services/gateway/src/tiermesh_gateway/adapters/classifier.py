@@ -10,6 +10,7 @@ from tiermesh_policy.routes import Depth
 from tiermesh_runtime.errors import from_call
 
 from tiermesh_gateway.adapters.translate import policy_scores, request_context, routing_history
+from tiermesh_gateway.approval import approves
 from tiermesh_gateway.conversations import Conversation
 from tiermesh_gateway.question import Scored, Turn
 
@@ -40,7 +41,7 @@ class GrpcClassifier:
             return None
         scores = response.scores
         return Scored(
-            scores=policy_scores(scores, tenant.vocabulary),
+            scores=policy_scores(scores, tenant.vocabulary, approval=approves(turn.question.text)),
             raw=scores,
             slots=scores.scope.slots.SerializeToString(),
             vocabulary_version=scores.vocabulary_version,

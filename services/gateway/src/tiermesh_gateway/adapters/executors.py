@@ -76,7 +76,9 @@ def _request(execution: Execution) -> pb.ExecuteRequest:
         bulk_tools_only=execution.bulk_tools_only,
         commit_point=_COMMIT_POINTS[policy.commit_point],
         allowed_models=policy.allowed_models,
-        max_cost_micros=policy.budgets.per_question_micros,
+        max_cost_micros=execution.most_micros,
+        speculative=execution.speculative,
+        least_stated_confidence=execution.least_stated_confidence,
     )
 
 

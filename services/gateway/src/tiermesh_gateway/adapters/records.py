@@ -58,6 +58,7 @@ class SpoolRecorder:
             decided_at=timestamp(at),
             subject_hash=subject_hash(self._subject_key, turn.question.owner),
             position=position[:_MOST_POSITION],
+            inputs=made.inputs.dump(),
         )
         self._background.start(self._spool.append(DECISIONS, record.SerializeToString()))
 

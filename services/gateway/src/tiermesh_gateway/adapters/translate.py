@@ -80,7 +80,7 @@ def request_context(turn: Turn) -> context_pb2.RequestContext:
     )
 
 
-def policy_scores(message: scores_pb2.Scores, vocabulary: Vocabulary) -> Scores:
+def policy_scores(message: scores_pb2.Scores, vocabulary: Vocabulary, *, approval: bool = False) -> Scores:
     """The classifier's scores as the decision reads them."""
     scope, conversation, difficulty = message.scope, message.conversation, message.difficulty
     return Scores(
@@ -94,6 +94,7 @@ def policy_scores(message: scores_pb2.Scores, vocabulary: Vocabulary) -> Scores:
         multi_step=_axis(difficulty.multi_step),
         stakes=_axis(difficulty.stakes),
         confidence=message.confidence.value,
+        approval=approval,
         vocabulary=vocabulary,
     )
 
