@@ -3,16 +3,21 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import grpc
 import pytest
 from tiermesh.common.v1 import answer_pb2, usage_pb2
 from tiermesh.executor.v1 import executor_service_pb2 as pb
+from tiermesh_executor.models.events import StopReason
 from tiermesh_executor.models.provider import ErrorKind, ProviderError
+from tiermesh_executor.models.request import TextPart
 from tiermesh_executor.testing import Client, Script, ScriptedProvider, calls, says
 from tiermesh_runtime.errors import from_call
 
 Deploy = Callable[..., Awaitable[Client]]
+Write = Callable[[str, str], Path]
+TAGS = (Path(__file__).parents[1] / "config" / "tags.yaml").read_text(encoding="utf-8")
 HAIKU, SONNET = "claude-haiku-5-5", "claude-sonnet-5-5"
 
 
@@ -101,14 +106,108 @@ async def test_models_that_the_tenant_does_not_allow_are_never_asked(deploy: Dep
     assert from_call(caught.value).metadata["first_cause"] == "none_allowed"
 
 
-async def test_a_failure_after_the_commit_point_is_told_as_a_cut_answer(deploy: Deploy) -> None:
-    provider = ScriptedProvider(fails(ErrorKind.TRUNCATED, "It is so. ", "And then "))
+async def test_a_failure_after_the_commit_point_goes_on_from_there_with_the_next_candidate(deploy: Deploy) -> None:
+    provider = ScriptedProvider(fails(ErrorKind.TRUNCATED, "It is so. ", "And then "), says("And that is all."))
+    answer = await (await deploy(provider)).execute()
+    assert answer.done.answer.complete
+    assert answer.text.startswith("It is so. And ")
+    assert answer.text.endswith("And that is all.")
+    assert answer.kinds.count("committed") == 1
+    assert answer.of("superseded") == []
+    assert answer.done.answer.model == SONNET
+    told = provider.requests[1].prompt.messages[-1].parts[-1]
+    assert isinstance(told, TextPart)
+    assert "<answer_so_far>\nIt is so. And then \n</answer_so_far>" in told.text
+
+
+async def test_what_was_shown_is_not_said_twice_by_a_model_that_begins_again(deploy: Deploy) -> None:
+    provider = ScriptedProvider(
+        fails(ErrorKind.STALLED, "It is so. ", "And then "), says("It is so. And th", "en it ends.")
+    )
+    answer = await (await deploy(provider)).execute()
+    assert answer.text == "It is so. And then it ends."
+
+
+async def test_the_rest_of_a_cut_answer_is_verified_too(deploy: Deploy) -> None:
+    provider = ScriptedProvider(
+        calls(("leave_balance", {})),
+        fails(ErrorKind.TRUNCATED, "Anna has 24.5 days. ", "That"),
+        says("She has 99 days. ", "Ask again."),
+    )
+    answer = await (await deploy(provider)).execute()
+    assert answer.text.startswith("Anna has 24.5 days.")
+    assert "99" not in answer.text
+    assert answer.done.answer.complete
+
+
+async def test_a_cut_answer_that_nobody_can_go_on_with_says_so_and_how_it_began(deploy: Deploy) -> None:
+    provider = ScriptedProvider(fails(ErrorKind.TRUNCATED, "It is so. ", "And then "), *[fails(ErrorKind.SERVER)] * 9)
     answer = await (await deploy(provider)).execute()
     assert answer.text.startswith("It is so.")
     assert not answer.done.answer.complete
     assert answer.done.answer.error_reason == "ANSWER_TRUNCATED"
+    assert "it was truncated" in answer.done.answer.error_message
     assert answer.done.answer.stop_reason == answer_pb2.AnswerDone.STOP_REASON_FAILED
+    assert [request.model for request in provider.requests] == [HAIKU, SONNET, SONNET, HAIKU]
+    assert len(answer.done.ledger) == 4
+
+
+async def test_a_refusal_in_the_middle_of_an_answer_is_final(deploy: Deploy) -> None:
+    provider = ScriptedProvider(says("It is so. ", "And then ", stop=StopReason.REFUSED), says("Never asked."))
+    answer = await (await deploy(provider)).execute()
+    assert answer.done.answer.stop_reason == answer_pb2.AnswerDone.STOP_REASON_REFUSED
     assert len(provider.requests) == 1
+
+
+async def test_prose_that_is_generated_goes_on_after_a_cut_and_a_document_does_not(deploy: Deploy) -> None:
+    cut = fails(ErrorKind.TRUNCATED, "One and ")
+    client = await deploy(ScriptedProvider(cut, says("two."), fails(ErrorKind.TRUNCATED, '{"a": '), says("1}")), tier=2)
+    events = await client.generate()
+    assert "".join(event.text.text for event in events) == "One and two."
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await client.generate(json_schema='{"type": "object"}')
+    assert from_call(caught.value).reason == "ANSWER_TRUNCATED"
+
+
+async def test_a_context_that_is_too_long_goes_only_to_a_larger_window(deploy: Deploy, write_settings: Write) -> None:
+    table = TAGS.replace("claude-sonnet-5-5: {context_window: 1000000", "claude-sonnet-5-5: {context_window: 2000000")
+    larger = write_settings("tags.yaml", table)
+    provider = ScriptedProvider(fails(ErrorKind.CONTEXT_TOO_LONG), says("It fits."))
+    answer = await (await deploy(provider, tags=larger)).execute()
+    assert (answer.done.answer.complete, answer.done.answer.model) == (True, SONNET)
+    provider = ScriptedProvider(fails(ErrorKind.CONTEXT_TOO_LONG), says("Never asked."))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await (await deploy(provider, tier=2)).execute()
+    assert from_call(caught.value).reason == "CONTEXT_TOO_LONG"
+    assert len(provider.requests) == 1
+
+
+async def test_only_a_model_that_takes_it_gets_the_beginning_of_its_answer(
+    deploy: Deploy, write_settings: Write
+) -> None:
+    table = TAGS.replace("claude-sonnet-5-5: {", "claude-sonnet-5-5: {prefill: true, ")
+    broken = fails(ErrorKind.TRUNCATED, "It is so. ", "And then ")
+    provider = ScriptedProvider(broken, fails(ErrorKind.PREFILL_REFUSED), says("it ends."), broken, says("it ends."))
+    client = await deploy(provider, tags=write_settings("tags.yaml", table))
+    answer = await client.execute()
+    assert answer.done.answer.complete
+    assert answer.text == "It is so. And then it ends."
+    assert [request.model for request in provider.requests] == [HAIKU, SONNET, SONNET]
+    last = [request.prompt.messages[-1] for request in provider.requests]
+    assert [message.role for message in last] == ["user", "assistant", "user"]
+    assert last[1].parts == [TextPart("It is so. And then")]
+    # What it refused once it is never given again.
+    await client.execute()
+    assert [request.prompt.messages[-1].role for request in provider.requests[3:]] == ["user", "user"]
+
+
+async def test_the_caller_is_told_every_attempt_when_all_have_failed(deploy: Deploy) -> None:
+    provider = ScriptedProvider(fails(ErrorKind.OVERLOADED), *[fails(ErrorKind.SERVER)] * 9)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await (await deploy(provider)).execute()
+    assert from_call(caught.value).metadata["attempts"] == (
+        f"{HAIKU}: overloaded, {HAIKU}: server_error, {SONNET}: server_error, {SONNET}: server_error"
+    )
 
 
 async def test_a_second_call_may_fail_over_though_tables_were_shown(deploy: Deploy) -> None:

@@ -21,6 +21,7 @@ from tiermesh_executor.answer import AnswerMode
 from tiermesh_executor.configuration import ConfigurationError
 from tiermesh_executor.executor import Executor
 from tiermesh_executor.models.anthropic_provider import AnthropicProvider
+from tiermesh_executor.models.breaker import Breakers
 from tiermesh_executor.models.calls import ModelCalls
 from tiermesh_executor.models.provider import Provider
 from tiermesh_executor.prices import PriceList, load_prices
@@ -44,9 +45,10 @@ async def build(settings: ExecutorSettings, provider: Provider | None = None) ->
     async with AsyncExitStack() as closing:
         provider = provider or AnthropicProvider(api_key=settings.api_key(), base_url=settings.base_url)
         closing.push_async_callback(provider.close)
-        models = ModelCalls(tags=tags, providers={provider.name: provider}, tier=settings.tier)
-        tools, data = await _data(settings, closing)
         telemetry = ExecutorTelemetry()
+        breakers = Breakers(asyncio.get_running_loop().time, on_change=telemetry.circuit_changed)
+        models = ModelCalls(tags=tags, providers={provider.name: provider}, tier=settings.tier, breakers=breakers)
+        tools, data = await _data(settings, closing)
         executor = Executor(
             tier=settings.tier,
             models=models,

@@ -91,7 +91,7 @@ class AnswerMode:
         if not execution.prose.said_anything:
             if execution.task.tier == 1:
                 raise HandOverError("empty", "the model ended without an answer")
-            raise ModelsUnavailableError("answer-complex", None, 1)
+            raise ModelsUnavailableError("answer-complex", None, ())
         await execution.prose.finish()
         stop = AnswerStop.MAX_TOKENS if turn.stop is StopReason.MAX_TOKENS else AnswerStop.COMPLETE
         return Ended(stop, turn.model)

@@ -155,7 +155,7 @@ class Executor:
             }
         )
         for line in lines:
-            self._telemetry.spent(line.cost_micros, line.tag, line.model)
+            self._telemetry.attempted(line)
 
 
 def _failed(error: ExecutionError, model: str) -> Ended:

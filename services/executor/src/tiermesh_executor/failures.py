@@ -14,11 +14,23 @@ ExecutionError(reason)      carries a name of tiermesh.errors.v1.Reason
 HandOverError(cause)        this tier will not answer: a bounce, not a failure
 """
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, Protocol
 
 from tiermesh_executor.models.provider import ErrorKind, ProviderError
 
 Redirect = Literal["next_tier", "aggregate"]
+
+
+class _Asked(Protocol):
+    """The candidate of an attempt."""
+
+    @property
+    def model(self) -> str: ...
+
+
+# Attempts that failed, in their order.
+Failures = Sequence[tuple[_Asked, ProviderError]]
 
 
 class ExecutionError(Exception):
@@ -43,10 +55,12 @@ class ModelsUnavailableError(ExecutionError):
 
     reason = "MODELS_UNAVAILABLE"
 
-    def __init__(self, tag: str, first: ProviderError | None, attempts: int) -> None:
+    def __init__(self, tag: str, first: ProviderError | None, failures: Failures) -> None:
         """`first` is None when no candidate was allowed or fits."""
         cause = "no model candidate is allowed for it" if first is None else f"first cause: {first}"
-        super().__init__(f"No model answered under the tag {tag!r} in {attempts} attempts; {cause}.")
+        count = "1 attempt" if len(failures) == 1 else f"{len(failures)} attempts"
+        super().__init__(f"No model answered under the tag {tag!r} in {count}; {cause}.")
+        self.attempts = ", ".join(f"{candidate.model}: {error.kind.value}" for candidate, error in failures)
         self.first_cause = "none_allowed" if first is None else first.kind.value
         self.retry_after = None if first is None else first.retry_after
 
@@ -114,8 +128,8 @@ class HandOverError(Exception):
         self.redirect: Redirect = redirect
 
 
-def from_provider(error: ProviderError, tag: str, attempts: int, *, shown: bool) -> ExecutionError:
-    """The execution's end after the last provider error; `shown`: text had reached the user."""
+def from_provider(error: ProviderError, tag: str, failures: Failures, *, shown: bool) -> ExecutionError:
+    """The execution's end; `error` is its first cause, `shown`: text had reached the user."""
     if error.kind is ErrorKind.REFUSED:
         return ContentRefusedError("The provider refused this content; it is not asked elsewhere.")
     if error.kind is ErrorKind.CONTEXT_TOO_LONG:
@@ -124,4 +138,4 @@ def from_provider(error: ProviderError, tag: str, attempts: int, *, shown: bool)
         return OutOfTimeError("The time for the answer ran out while a model was working.")
     if shown:
         return TruncatedError(f"The answer was cut and could not be continued: {error}.")
-    return ModelsUnavailableError(tag, error, attempts)
+    return ModelsUnavailableError(tag, error, failures)

@@ -55,8 +55,8 @@ async def generate(models: ModelCalls, task: GenerateTask, scope: CallScope, out
     prompt = Prompt(task.instructions, task.messages, json_schema=task.json_schema, max_tokens=task.max_tokens)
     text: list[str] = []
     model, stop = "", StopReason.COMPLETE
-    # Once something is out, another model cannot silently begin again.
-    stream = models.stream(task.tag, prompt, scope, shown=lambda: bool(text))
+    # Once something is out, another model can only go on from there.
+    stream = models.stream(task.tag, prompt, scope, shown=lambda: "".join(text))
     async with aclosing(stream) as events:
         async for event in events:
             match event:

@@ -9,6 +9,7 @@ from tiermesh_executor.models.calls import ModelCalls
 from tiermesh_executor.models.events import (
     Opaque,
     Restarted,
+    Resumed,
     Started,
     Stop,
     StopReason,
@@ -55,7 +56,7 @@ async def take_turn(
     prose = execution.prose
     clock_start = execution.scope.deadline.remaining()
     prose.next_round()
-    stream = models.stream(tag, prompt, execution.scope, shown=lambda: say is not None and prose.shown_in_round)
+    stream = models.stream(tag, prompt, execution.scope, shown=lambda: prose.shown_in_round if say is not None else "")
     async with aclosing(stream) as events:
         async for event in events:
             if isinstance(event, TextDelta | ToolCallStarted) and execution.time_to_first_token is None:
@@ -75,6 +76,10 @@ async def take_turn(
                     turn.parts.append(OpaquePart(model, block))
                 case Restarted():
                     turn = ModelTurn()
+                    prose.restart()
+                case Resumed(_, shown):
+                    turn = ModelTurn()
+                    turn.add_text(shown)
                     prose.restart()
                 case Stop(reason):
                     turn.stop = reason

@@ -46,7 +46,8 @@ class Prose:
         self._since: float | None = None
         self.model = ""
         self.committed = False
-        self.shown_in_round = False
+        # What the user has of the current model call.
+        self.shown_in_round = ""
         self.said_anything = False
         self.held_back = 0.0
         self.held_sentences = 0
@@ -85,12 +86,12 @@ class Prose:
         self._since = None
 
     def restart(self) -> None:
-        """Another attempt begins; only allowed while nothing of this round was shown."""
+        """Another attempt begins, or goes on from what was shown: what was not shown is void."""
         self.drop_preamble()
 
     def next_round(self) -> None:
         """A new model call begins."""
-        self.shown_in_round = False
+        self.shown_in_round = ""
 
     async def end_round(self) -> None:
         """The model ended: the last sentence is whole too."""
@@ -153,5 +154,5 @@ class Prose:
         if self._since is not None:
             self.held_back += self._clock() - self._since
             self._since = self._clock() if self._waiting else None
-        self.shown_in_round = True
+        self.shown_in_round += text
         await self._put(Text(text))

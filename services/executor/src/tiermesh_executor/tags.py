@@ -28,6 +28,12 @@ class ModelTraits(_Strict):
     context_window: int = Field(default=200_000, ge=1_000)
     # Whether one tool can be forced; where not, the prompt has to ask for it.
     forced_tools: bool = True
+    # Whether it takes the beginning of its own answer as the last message; most refuse it.
+    prefill: bool = False
+    # Largest temperature that it takes; null takes none at all.
+    max_temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    # Shortest prefix that the provider caches.
+    cache_minimum_tokens: int = Field(default=1_024, ge=0)
 
 
 class Candidate(_Strict):
@@ -47,6 +53,8 @@ class TagRow(_Strict):
 
     candidates: tuple[Candidate, ...] = Field(min_length=1)
     max_tokens: int = Field(ge=1, le=65_536)
+    # Null leaves it to the model; never more than the model takes.
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     deadline_ms: Milliseconds
     first_token_ms: Milliseconds
     stall_ms: Milliseconds

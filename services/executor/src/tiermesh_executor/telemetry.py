@@ -5,8 +5,11 @@ No question, argument, row or answer goes in here.
 
 from contextlib import AbstractContextManager
 
+import structlog
 from opentelemetry import trace
 from tiermesh_runtime import semconv, telemetry
+
+from tiermesh_executor.ledger import Line
 
 NAME = "tiermesh_executor"
 TIER = "tiermesh.tier"
@@ -22,6 +25,8 @@ HELD_SENTENCES = "tiermesh.held_sentences"
 COST_MICROS = "tiermesh.cost_micros"
 CACHE_HIT_SHARE = "tiermesh.cache.hit_share"
 TOOL_KIND = "tiermesh.tool.kind"
+CIRCUIT_STATE = "tiermesh.circuit.state"
+OUTCOME = "tiermesh.outcome"
 
 
 class ExecutorTelemetry:
@@ -35,6 +40,9 @@ class ExecutorTelemetry:
         self._fan_out = meter.create_counter("tiermesh.executor.fan_out.refused", unit="{turn}")
         self._bounces = meter.create_counter("tiermesh.executor.bounces", unit="{execution}")
         self._held = meter.create_counter("tiermesh.executor.figures.held", unit="{sentence}")
+        self._circuits = meter.create_counter("tiermesh.executor.circuit.changes", unit="{change}")
+        self._attempts = meter.create_counter("tiermesh.executor.model.attempts", unit="{attempt}")
+        self._log = structlog.get_logger("tiermesh_executor.circuits")
         self._cost = meter.create_counter("tiermesh.executor.cost", unit="{microdollar}")
 
     def tool_span(self, tool: str, call_id: str, kind: str) -> AbstractContextManager[trace.Span]:
@@ -56,6 +64,19 @@ class ExecutorTelemetry:
         """The trap was shut."""
         self._fan_out.add(1, {semconv.GEN_AI_TOOL_NAME: tool})
 
+    def circuit_changed(self, provider: str, model: str, state: str) -> None:
+        """A model is left alone, probed, or taken back."""
+        self._circuits.add(
+            1, {semconv.GEN_AI_PROVIDER: provider, semconv.GEN_AI_REQUEST_MODEL: model, CIRCUIT_STATE: state}
+        )
+        self._log.warning("circuit_changed", provider=provider, model=model, state=state)
+
+    def attempted(self, line: Line) -> None:
+        """One settled attempt at a model."""
+        attributes = {TAG: line.tag, semconv.GEN_AI_PROVIDER: line.provider, semconv.GEN_AI_RESPONSE_MODEL: line.model}
+        self._attempts.add(1, {**attributes, OUTCOME: line.outcome.value.lower()})
+        self._cost.add(line.cost_micros, {TAG: line.tag, semconv.GEN_AI_RESPONSE_MODEL: line.model})
+
     def bounced(self, cause: str, tier: int) -> None:
         """An execution handed over."""
         self._bounces.add(1, {"cause": cause, TIER: tier})
@@ -64,7 +85,3 @@ class ExecutorTelemetry:
         """Sentences whose figures did not hold."""
         if count:
             self._held.add(count)
-
-    def spent(self, micros: int, tag: str, model: str) -> None:
-        """One settled call."""
-        self._cost.add(micros, {TAG: tag, semconv.GEN_AI_RESPONSE_MODEL: model})

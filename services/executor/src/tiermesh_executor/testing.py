@@ -30,6 +30,7 @@ from tiermesh_executor.models.events import (
     Usage,
     UsageSeen,
 )
+from tiermesh_executor.models.provider import ErrorKind, ProviderError
 from tiermesh_executor.models.request import ModelRequest
 
 Script = Sequence[ModelEvent | Exception]
@@ -61,6 +62,8 @@ class ScriptedProvider:
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelEvent, None]:
         self.requests.append(request)
+        if not self.scripts:
+            raise ProviderError(ErrorKind.NOT_AVAILABLE, "the script is over")
         script = self.scripts.pop(0)
         finished = False
         try:

@@ -33,6 +33,7 @@ _BY_TYPE = {
     "billing_error": ErrorKind.NOT_AVAILABLE,
     "timeout_error": ErrorKind.STALLED,
 }
+_PREFILL = ("prefill", "must end with a user message")
 _TOO_LONG = ("prompt is too long", "exceed context limit", "exceeds the context", "context window", "too many tokens")
 
 
@@ -43,6 +44,9 @@ def to_provider_error(error: Exception, *, started: bool) -> ProviderError:
             return error
         case anthropic.APIStatusError():
             return _of_status(error)
+        case anthropic.APITimeoutError() if not started:
+            # Nobody answers there: asking again would only wait again.
+            return ProviderError(ErrorKind.SLOW_FIRST_TOKEN, "the provider did not answer the connection in time")
         case anthropic.APIConnectionError() | httpx2.TransportError():
             kind = ErrorKind.TRUNCATED if started else ErrorKind.CONNECTION
             what = "the provider's stream was cut" if started else "the provider could not be reached"
@@ -71,8 +75,11 @@ def _of_status(error: anthropic.APIStatusError) -> ProviderError:
             kind, f"the provider ended the stream with {error.type or 'an error'}", request_id=request_id
         )
     kind = _BY_STATUS.get(status, ErrorKind.SERVER if status >= 500 else ErrorKind.INVALID_REQUEST)
-    if status == 400 and any(words in (error.api_message or error.message).lower() for words in _TOO_LONG):
+    said = (error.api_message or error.message).lower()
+    if status == 400 and any(words in said for words in _TOO_LONG):
         kind = ErrorKind.CONTEXT_TOO_LONG
+    elif status == 400 and any(words in said for words in _PREFILL):
+        kind = ErrorKind.PREFILL_REFUSED
     if error.type == "overloaded_error":
         kind = ErrorKind.OVERLOADED
     message = f"the provider answered {status} ({error.type or 'no type'})"

@@ -1,14 +1,12 @@
-"""One tagged call over the candidates of its row: retries, failover, deadline, booking.
+"""One tagged call over the candidates of its row: attempts, failover, deadline, booking.
 
-A failure is survived silently as long as nothing of the call has been shown; the
-caller says whether that is so. A circuit breaker per candidate belongs in
-`_Attempts`, which decides what is tried next.
+A failure is survived silently as long as nothing of the call has been shown, and
+by going on from there afterwards; the caller says what was shown. What is tried
+next is `attempts`' business, who is left alone the breakers'.
 """
 
 import asyncio
-import random
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -17,10 +15,14 @@ import structlog
 from tiermesh_executor.deadline import Deadline
 from tiermesh_executor.failures import CostLimitError, ModelsUnavailableError, OutOfTimeError, from_provider
 from tiermesh_executor.ledger import Book, OpenCall, Outcome
+from tiermesh_executor.models.attempts import Attempts, Option
+from tiermesh_executor.models.breaker import Breakers, Ticket
+from tiermesh_executor.models.continuing import Seam, continued
 from tiermesh_executor.models.events import (
     ModelEvent,
     Opaque,
     Restarted,
+    Resumed,
     Started,
     Stop,
     TextDelta,
@@ -28,15 +30,13 @@ from tiermesh_executor.models.events import (
     ToolCallStarted,
     UsageSeen,
 )
-from tiermesh_executor.models.provider import FINAL, RETRYABLE, UNBILLED, ErrorKind, Provider, ProviderError
+from tiermesh_executor.models.provider import FINAL, ILL, UNBILLED, ErrorKind, Provider, ProviderError
 from tiermesh_executor.models.request import ModelRequest, Prompt
 from tiermesh_executor.tags import Candidate, TagRow, TagTable
 
-TRIES_PER_CANDIDATE = 2
-MAX_ATTEMPTS = 5
-# Waiting longer for a model that asked for patience is worse than another model.
-_PATIENCE_SECONDS = 2.0
-_BACKOFF_SECONDS = 0.25
+# A provider that asks for more patience than this is left alone by all calls until then.
+_RESTING_SECONDS = 2.0
+_SPOKEN = TextDelta | ToolCallStarted | ToolCall | Opaque
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,159 +51,204 @@ class CallScope:
     max_cost_micros: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One tagged call, as all its attempts see it."""
+
+    tag: str
+    row: TagRow
+    prompt: Prompt
+    scope: CallScope
+    deadline: Deadline
+
+
 class ModelCalls:
     """The executor's own door to the providers."""
 
-    def __init__(self, *, tags: TagTable, providers: Mapping[str, Provider], tier: int) -> None:
+    def __init__(
+        self,
+        *,
+        tags: TagTable,
+        providers: Mapping[str, Provider],
+        tier: int,
+        breakers: Breakers | None = None,
+    ) -> None:
         """`tier` is the deployment's: candidates for other tiers are not for it."""
         self._tags = tags
         self._providers = providers
         self._tier = tier
+        self._clock = asyncio.get_running_loop().time
+        self._breakers = breakers or Breakers(self._clock)
+        # Models that refused an answer's beginning as their own, whatever the table says.
+        self._no_prefill: set[tuple[str, str]] = set()
         self._log = structlog.get_logger("tiermesh_executor.calls")
 
     def row(self, tag: str) -> TagRow:
         """Raises UnknownTagError."""
         return self._tags.row(tag)
 
-    async def stream(
-        self, tag: str, prompt: Prompt, scope: CallScope, *, shown: Callable[[], bool] = lambda: False
-    ) -> AsyncGenerator[ModelEvent, None]:
-        """Yields until `Stop`; `Restarted` voids what this call has yielded before.
+    def known(self, tag: str) -> bool:
+        """Whether the table has the tag."""
+        return tag in self._tags.tags
 
-        `shown` says whether some of it has reached the user: then a failure ends the call.
+    async def stream(
+        self, tag: str, prompt: Prompt, scope: CallScope, *, shown: Callable[[], str] = str
+    ) -> AsyncGenerator[ModelEvent, None]:
+        """Yields until `Stop`; `Restarted` and `Resumed` void what this call has yielded before.
+
+        `shown` is what has reached the user of it: the next attempt goes on from its end.
         Raises ExecutionError. Close it (`aclosing`) to stop the provider.
         """
         row = self._tags.row(tag)
-        deadline = scope.deadline.within(row.deadline_ms / 1000)
-        attempts = _Attempts(self._candidates(row, scope))
-        first: ProviderError | None = None
-        while (candidate := attempts.next()) is not None:
+        call = _Call(tag, row, prompt, scope, scope.deadline.within(row.deadline_ms / 1000))
+        attempts = Attempts(self._options(row, scope), self._clock)
+        seen = ""
+        while (attempt := attempts.next(call.deadline.remaining())) is not None:
+            if attempt.pause:
+                await asyncio.sleep(attempt.pause)
             if scope.max_cost_micros and scope.book.cost_micros >= scope.max_cost_micros:
                 raise CostLimitError(
                     "This answer has used up what it may cost; ask for a higher limit or a simpler answer."
                 )
-            yielded = False
+            spoke = False
             try:
-                async with aclosing(
-                    self._once(
-                        tag=tag,
-                        row=row,
-                        candidate=candidate,
-                        prompt=prompt,
-                        scope=scope,
-                        deadline=deadline,
-                        attempt=attempts.made,
-                    )
-                ) as events:
+                async with aclosing(self._attempt(call, attempt.option, attempts.made, seen)) as events:
                     async for event in events:
-                        yielded = yielded or isinstance(event, TextDelta | ToolCallStarted | ToolCall | Opaque)
+                        spoke = spoke or isinstance(event, _SPOKEN)
                         yield event
                 return
             except ProviderError as error:
-                first = first or error
-                self._log.warning(
-                    "model_call_failed", tag=tag, model=candidate.model, kind=error.kind, attempt=attempts.made
-                )
-                if error.kind in FINAL or shown():
-                    reported = error if error.kind in FINAL - {ErrorKind.DEADLINE} else first
-                    raise from_provider(reported, tag, attempts.made, shown=shown()) from error
-                pause = attempts.failed(candidate, error)
-                if pause >= deadline.remaining():
-                    raise from_provider(first, tag, attempts.made, shown=False) from error
-                if yielded:
+                attempts.failed(attempt.option, error)
+                self._note(attempt.option, error, call, attempts.made)
+                seen = shown()
+                if error.kind in FINAL:
+                    reported = error if error.kind is ErrorKind.REFUSED else attempts.first or error
+                    raise from_provider(reported, tag, attempts.failures, shown=bool(seen)) from error
+                if seen and prompt.json_schema is not None:
+                    # Two halves of different makers are no document.
+                    raise from_provider(error, tag, attempts.failures, shown=True) from error
+                if seen:
+                    yield Resumed(error.kind.value, seen)
+                elif spoke:
                     yield Restarted(error.kind.value)
-                await asyncio.sleep(pause)
-        if first is not None and first.kind is not ErrorKind.DEADLINE:
-            raise from_provider(first, tag, attempts.made, shown=False) from first
-        raise ModelsUnavailableError(tag, first, attempts.made)
-
-    def _candidates(self, row: TagRow, scope: CallScope) -> list[Candidate]:
-        return [
-            candidate
-            for candidate in row.candidates
-            if (not candidate.tiers or self._tier in candidate.tiers)
-            and (not scope.allowed_models or candidate.model in scope.allowed_models)
-        ]
-
-    async def _once(
-        self,
-        *,
-        tag: str,
-        row: TagRow,
-        candidate: Candidate,
-        prompt: Prompt,
-        scope: CallScope,
-        deadline: Deadline,
-        attempt: int,
-    ) -> AsyncGenerator[ModelEvent, None]:
-        """One attempt, booked whatever becomes of it."""
-        if deadline.remaining() <= 0:
+        if call.deadline.remaining() <= 0 and attempts.first is None:
             raise OutOfTimeError("The time for the answer ran out before a model could be asked.")
-        call = await scope.book.begin(
-            tag=tag,
+        first = attempts.first or attempts.turned_away()
+        if first is None:
+            raise ModelsUnavailableError(tag, None, ())
+        raise from_provider(first, tag, attempts.failures, shown=bool(seen)) from first
+
+    def _options(self, row: TagRow, scope: CallScope) -> list[Option]:
+        found = []
+        for candidate in row.candidates:
+            if candidate.tiers and self._tier not in candidate.tiers:
+                continue
+            if scope.allowed_models and candidate.model not in scope.allowed_models:
+                continue
+            traits = self._tags.traits(candidate.model)
+            key = (candidate.provider, candidate.model)
+            prefill = traits.prefill and key not in self._no_prefill
+            found.append(Option(candidate, self._breakers.of(*key), traits.context_window, prefill))
+        return found
+
+    def _note(self, option: Option, error: ProviderError, call: _Call, attempt: int) -> None:
+        candidate = option.candidate
+        if error.kind is ErrorKind.PREFILL_REFUSED:
+            self._no_prefill.add((candidate.provider, candidate.model))
+        if (error.retry_after or 0.0) > _RESTING_SECONDS:
+            option.breaker.rest(error.retry_after or 0.0)
+        self._log.warning(
+            "model_call_failed",
+            tag=call.tag,
             provider=candidate.provider,
             model=candidate.model,
-            prompt_version=row.prompt_version,
+            kind=error.kind,
             attempt=attempt,
+        )
+
+    async def _attempt(self, call: _Call, option: Option, number: int, seen: str) -> AsyncGenerator[ModelEvent, None]:
+        """One attempt; the breaker hears how it went, and what was shown before is not said again."""
+        ticket, healthy = option.breaker.enter(), False
+        seam = Seam(seen)
+        prompt = continued(call.prompt, seen, prefill=option.prefill)
+        try:
+            async with aclosing(self._once(call, option.candidate, prompt, number)) as events:
+                async for event in events:
+                    if isinstance(event, TextDelta):
+                        if text := seam.feed(event.text):
+                            yield TextDelta(text)
+                        continue
+                    if isinstance(event, Stop | ToolCallStarted) and (text := seam.end()):
+                        yield TextDelta(text)
+                    healthy = healthy or isinstance(event, Stop)
+                    yield event
+        except ProviderError as error:
+            healthy = _judge(option, ticket, error)
+            raise
+        finally:
+            if healthy:
+                option.breaker.succeeded(ticket)
+            else:
+                option.breaker.abandoned(ticket)
+
+    async def _once(
+        self, call: _Call, candidate: Candidate, prompt: Prompt, number: int
+    ) -> AsyncGenerator[ModelEvent, None]:
+        """One attempt, booked whatever becomes of it."""
+        if call.deadline.remaining() <= 0:
+            raise OutOfTimeError("The time for the answer ran out before a model could be asked.")
+        opened = await call.scope.book.begin(
+            tag=call.tag,
+            provider=candidate.provider,
+            model=candidate.model,
+            prompt_version=call.row.prompt_version,
+            attempt=number,
         )
         outcome, complete = Outcome.CANCELLED, False
         try:
-            request = self._request(row, candidate, prompt, deadline, scope.conversation_id)
+            request = self._request(call, candidate, prompt)
             async with aclosing(self._providers[candidate.provider].stream(request)) as events:
                 async for event in events:
-                    _observe(call, event)
+                    _observe(opened, event)
                     if isinstance(event, Stop):
                         outcome, complete = Outcome.SERVED, True
                     yield event
         except ProviderError as error:
-            call.request_id = call.request_id or error.request_id
-            outcome, complete = Outcome.FAILED, error.kind in UNBILLED and call.time_to_first_token is None
+            opened.request_id = opened.request_id or error.request_id
+            outcome, complete = Outcome.FAILED, error.kind in UNBILLED and opened.time_to_first_token is None
             raise
         finally:
-            scope.book.settle(call, outcome, complete=complete)
+            call.scope.book.settle(opened, outcome, complete=complete)
 
-    def _request(
-        self, row: TagRow, candidate: Candidate, prompt: Prompt, deadline: Deadline, conversation_id: str
-    ) -> ModelRequest:
+    def _request(self, call: _Call, candidate: Candidate, prompt: Prompt) -> ModelRequest:
+        row, traits = call.row, self._tags.traits(candidate.model)
+        temperature = None
+        if row.temperature is not None and traits.max_temperature is not None:
+            temperature = min(row.temperature, traits.max_temperature)
         return ModelRequest(
             model=candidate.model,
             prompt=prompt,
             max_tokens=min(row.max_tokens, prompt.max_tokens or row.max_tokens),
             effort=candidate.effort,
             thinking=candidate.thinking,
-            forced_tools=self._tags.traits(candidate.model).forced_tools,
+            temperature=temperature,
+            forced_tools=traits.forced_tools,
+            prefill=traits.prefill,
             cache=row.cache,
+            cache_minimum_tokens=traits.cache_minimum_tokens,
             first_token_seconds=row.first_token_ms / 1000,
             stall_seconds=row.stall_ms / 1000,
-            expires_at=deadline.expires_at,
-            conversation_id=conversation_id,
+            expires_at=call.deadline.expires_at,
+            conversation_id=call.scope.conversation_id,
         )
 
 
-class _Attempts:
-    """Which candidate comes next, and how long to wait for it."""
-
-    def __init__(self, candidates: Sequence[Candidate]) -> None:
-        self._queue = deque(candidates)
-        self._tries: dict[int, int] = {}
-        self.made = 0
-
-    def next(self) -> Candidate | None:
-        if not self._queue or self.made >= MAX_ATTEMPTS:
-            return None
-        self.made += 1
-        return self._queue[0]
-
-    def failed(self, candidate: Candidate, error: ProviderError) -> float:
-        """Returns the pause before the next attempt, in seconds."""
-        tries = self._tries[id(candidate)] = self._tries.get(id(candidate), 0) + 1
-        alone = len(self._queue) == 1
-        wait = error.retry_after if error.retry_after is not None else _BACKOFF_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
-        again = error.kind in RETRYABLE and tries < TRIES_PER_CANDIDATE
-        if again and (wait <= _PATIENCE_SECONDS or alone):
-            return wait
-        self._queue.popleft()
-        return 0.0
+def _judge(option: Option, ticket: Ticket, error: ProviderError) -> bool:
+    """True for a failure that shows the model in good health, such as a refusal."""
+    if error.kind in ILL:
+        option.breaker.failed(ticket, error)
+        return False
+    return error.kind is not ErrorKind.DEADLINE
 
 
 def _observe(call: OpenCall, event: ModelEvent) -> None:

@@ -89,4 +89,15 @@ class Restarted:
     cause: str
 
 
-ModelEvent = Started | TextDelta | ToolCallStarted | ToolCall | Opaque | UsageSeen | Stop | Restarted
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The stream broke after `shown` had reached the user: another attempt goes on from there.
+
+    What this call said beyond it is void.
+    """
+
+    cause: str
+    shown: str
+
+
+ModelEvent = Started | TextDelta | ToolCallStarted | ToolCall | Opaque | UsageSeen | Stop | Restarted | Resumed

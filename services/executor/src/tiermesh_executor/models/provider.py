@@ -25,13 +25,18 @@ class ErrorKind(StrEnum):
     CONTEXT_TOO_LONG = "context_too_long"
     REFUSED = "refused"
     INVALID_REQUEST = "invalid_request"
+    PREFILL_REFUSED = "prefill_refused"
     NOT_AVAILABLE = "not_available"
     DEADLINE = "deadline"
 
 
-# Worth another try at the same model; the other kinds go to the next candidate or end.
+# Worth another try at the same model at once; the other kinds go to the next candidate or end.
 RETRYABLE = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED, ErrorKind.SERVER, ErrorKind.CONNECTION})
+# Worth another try at the same model when the others have failed too.
+ONCE_MORE = frozenset({ErrorKind.TRUNCATED, ErrorKind.MALFORMED})
 FINAL = frozenset({ErrorKind.REFUSED, ErrorKind.DEADLINE})
+# Speaks against the model or its route, whoever asks: counts towards its circuit breaker.
+ILL = RETRYABLE | ONCE_MORE | frozenset({ErrorKind.SLOW_FIRST_TOKEN, ErrorKind.STALLED, ErrorKind.NOT_AVAILABLE})
 # The provider turned the call away before it did any work that it bills.
 UNBILLED = frozenset(
     {
@@ -39,6 +44,7 @@ UNBILLED = frozenset(
         ErrorKind.OVERLOADED,
         ErrorKind.CONTEXT_TOO_LONG,
         ErrorKind.INVALID_REQUEST,
+        ErrorKind.PREFILL_REFUSED,
         ErrorKind.NOT_AVAILABLE,
     }
 )

@@ -97,3 +97,9 @@ class ModelRequest:
     # On the event loop's clock.
     expires_at: float
     conversation_id: str = ""
+    # None leaves it to the model.
+    temperature: float | None = None
+    # True: the last message may be the beginning of the answer.
+    prefill: bool = False
+    # A prefix that is shorter is not kept by the provider: no breakpoint is spent on it.
+    cache_minimum_tokens: int = 0

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tiermesh_executor.context import CallContext
 from tiermesh_executor.execution import Task, Turn
+from tiermesh_executor.models.continuing import answer_so_far
 from tiermesh_executor.models.request import Message, TextPart
 from tiermesh_executor.prompts.varying import about_now, question_text
 
@@ -33,7 +34,6 @@ How you answer
 }
 
 _UNVERIFIED = "These findings come from another assistant that did not finish: check what you use."
-_GO_ON = "The user has already seen the beginning of your answer. Go on exactly from its end and repeat nothing."
 
 
 def messages(task: Task) -> list[Message]:
@@ -65,5 +65,5 @@ def _question_parts(task: Task) -> list[TextPart]:
         parts.append(TextPart(f"<unverified_findings>\n{task.prior_findings}\n</unverified_findings>\n{_UNVERIFIED}"))
     parts.append(TextPart(question_text(task.question)))
     if task.continue_from:
-        parts.append(TextPart(f"{_GO_ON}\n<answer_so_far>\n{task.continue_from}\n</answer_so_far>"))
+        parts.append(answer_so_far(task.continue_from))
     return parts

@@ -120,6 +120,8 @@ def rpc_error(error: ExecutionError) -> RpcError:
     code = _CODES.get(error.reason, grpc.StatusCode.INTERNAL)
     if code is grpc.StatusCode.INTERNAL:
         return RpcError(code, "INTERNAL", "Something went wrong on our side.")
-    metadata = {"first_cause": error.first_cause} if isinstance(error, ModelsUnavailableError) else {}
+    metadata = {}
+    if isinstance(error, ModelsUnavailableError):
+        metadata = {"first_cause": error.first_cause, "attempts": error.attempts}
     retry_after = error.retry_after if isinstance(error, ModelsUnavailableError) else None
     return RpcError(code, error.reason, error.message, metadata=metadata, retry_after=retry_after)
