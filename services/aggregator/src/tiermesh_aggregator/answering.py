@@ -13,6 +13,7 @@ from tiermesh_aggregator.compiling.catalog import Catalog
 from tiermesh_aggregator.compiling.compiler import Compiler
 from tiermesh_aggregator.compiling.plan import domain_of
 from tiermesh_aggregator.engines.engine import Engine, Fetched
+from tiermesh_aggregator.engines.identity import Identity
 from tiermesh_aggregator.engines.statement import Statement, statement
 from tiermesh_aggregator.failures import BadFieldError
 from tiermesh_aggregator.presenting import present
@@ -28,13 +29,13 @@ class Database:
         self._statements = meter.create_counter("tiermesh.aggregator.statements", unit="{statement}")
         self._duration = meter.create_histogram("db.client.operation.duration", unit="s")
 
-    async def fetch(self, sql: Statement, timeout: float, summary: str) -> Fetched:
+    async def fetch(self, sql: Statement, timeout: float, summary: str, identity: Identity) -> Fetched:
         """Runs one read-only statement. `summary` names what it is for, such as "aggregate leave rank"."""
         attributes = {"db.system.name": self._engine.system, "db.operation.name": "SELECT"}
         with self._tracer.start_as_current_span(f"SELECT {summary}", kind=trace.SpanKind.CLIENT) as span:
             span.set_attributes({**attributes, "db.query.summary": summary, "tiermesh.db.fingerprint": sql.fingerprint})
             self._statements.add(1, attributes)
-            fetched = await self._engine.fetch(sql, timeout)
+            fetched = await self._engine.fetch(sql, timeout, identity)
             span.set_attribute("db.response.returned_rows", len(fetched.rows))
             self._duration.record(fetched.seconds, attributes)
             return fetched
@@ -59,7 +60,8 @@ class Answering:
         compiled = self._compiler.compile(query, moment, viewer, labels)
         sql = statement(compiled.select)
         summary = f"aggregate {query.domain} {query.aggregation.value}"
-        fetched = await self._database.fetch(sql, max(timeout - seconds, 0.001), summary)
+        identity = _identity(viewer, wide=compiled.wide)
+        fetched = await self._database.fetch(sql, max(timeout - seconds, 0.001), summary, identity)
         table = present(compiled, fetched.rows, sql.fingerprint)
         table = replace(table, statements=1 + lookups, database_seconds=seconds + fetched.seconds)
         return Answer(table, compiled.query, labels)
@@ -74,7 +76,7 @@ class Answering:
             resolved, labels = names.resolve(query, self.model, viewer, ())
             return resolved, labels, 0, 0.0
         sql = names.lookup(self.catalog, self._person, viewer, self._rules(query), wanted)
-        fetched = await self._database.fetch(sql, timeout, "resolve names")
+        fetched = await self._database.fetch(sql, timeout, "resolve names", _identity(viewer))
         found = candidates(fetched.rows)
         resolved, labels = names.resolve(query, self.model, viewer, found)
         return resolved, labels, 1, fetched.seconds
@@ -95,6 +97,10 @@ class Answering:
             if half is not None and entity is not None:
                 found.append(self.model.visibility[half.visibility or entity.visibility])
         return found or [self.model.visibility[entity.visibility] for entity in domain.entities.values()]
+
+
+def _identity(viewer: Viewer, *, wide: bool = False) -> Identity:
+    return Identity(viewer.person, viewer.roles, wide)
 
 
 def check_texts(query: Query) -> None:

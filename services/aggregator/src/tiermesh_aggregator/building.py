@@ -12,6 +12,7 @@ from tiermesh_runtime import telemetry
 from tiermesh_runtime.server import Registration, ServiceParts
 from tiermesh_runtime.startup import StartupError
 
+from tiermesh_aggregator import row_security
 from tiermesh_aggregator.actions.expenses import SubmitExpenses
 from tiermesh_aggregator.actions.leave import ApplyForLeave, CancelLeave
 from tiermesh_aggregator.actions.performing import Actions
@@ -88,6 +89,8 @@ async def _engine(settings: AggregatorSettings) -> Engine:
                 target.url,
                 statement_timeout=settings.statement_timeout_seconds,
                 connections=settings.concurrency,
+                replicas=settings.replicas,
+                secured=settings.row_security == "required",
             )
         if settings.workers > 1:
             raise StartupError(f"{prefix}WORKERS: DuckDB belongs to one process; set it to 1, or use PostgreSQL")
@@ -109,6 +112,8 @@ async def _engine(settings: AggregatorSettings) -> Engine:
 async def _check_schema(pack: Pack, engine: Engine, settings: AggregatorSettings) -> None:
     try:
         there = await engine.columns()
+        if isinstance(engine, PostgresEngine) and engine.secured and pack.schema.tables.keys() <= there.keys():
+            await row_security.check(pack, engine)
     except AggregatorError as error:
         raise StartupError(f"{prefix}DATABASE: {error}") from error
     lacking = []

@@ -42,5 +42,5 @@ class Gatekeeper:
 
 
 def viewer(who: Principal) -> Viewer:
-    """The only source of row scope."""
-    return Viewer(who.subject, who.roles)
+    """The only source of row scope. A subject that no database can hold is nobody's."""
+    return Viewer("" if "\x00" in who.subject else who.subject, who.roles)

@@ -23,6 +23,7 @@ from tiermesh_pack.pack import Pack
 from tiermesh_pack.schema import Schema, Table
 
 from tiermesh_aggregator.engines.address import DuckAddress, PostgresAddress
+from tiermesh_aggregator.secure import secure
 
 Columns = Mapping[str, Any]
 Progress = Callable[[str, float], None]
@@ -62,7 +63,7 @@ def seed(pack: Pack, target: DuckAddress | PostgresAddress, company: Company, pr
     if isinstance(target, DuckAddress):
         _seed_duck(target.path, pack.schema, chunks, facts)
     else:
-        asyncio.run(_seed_postgres(target.url, pack.schema, chunks, facts))
+        asyncio.run(_seed_postgres(target.url, pack, chunks, facts))
 
 
 def seeded_with(target: DuckAddress | PostgresAddress) -> dict[str, str]:
@@ -168,10 +169,9 @@ def _seed_duck(path: Path, schema: Schema, chunks: Iterator[tuple[str, Columns]]
         fresh.with_name(f"{fresh.name}.wal").unlink(missing_ok=True)
 
 
-async def _seed_postgres(
-    url: str, schema: Schema, chunks: Iterator[tuple[str, Columns]], facts: Mapping[str, str]
-) -> None:
+async def _seed_postgres(url: str, pack: Pack, chunks: Iterator[tuple[str, Columns]], facts: Mapping[str, str]) -> None:
     """In one transaction; DuckDB turns the arrays into CSV, COPY takes them."""
+    schema = pack.schema
     connection = await _connect(url)
     try:
         async with connection.transaction():
@@ -188,6 +188,7 @@ async def _seed_postgres(
                     await connection.execute(statement)
             await connection.execute(f"CREATE TABLE {meta_table} (key text PRIMARY KEY, value text)")
             await connection.executemany(insert_fact, list(facts.items()))
+            await secure(connection, pack)
         for table in schema.tables.values():
             await connection.execute(f"ANALYZE {table.name}")
     finally:

@@ -108,7 +108,7 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
             moment = wire.moment(request.context, self._defaults)
             timeout = self._gatekeeper.budget()
             performed = await self._actions.perform(
-                request.token, tenant=who.tenant, person=who.subject, moment=moment, timeout=timeout
+                request.token, tenant=who.tenant, viewer=viewer(who), moment=moment, timeout=timeout
             )
         response = pb.PerformActionResponse(
             proposal_id=performed.proposal_id,

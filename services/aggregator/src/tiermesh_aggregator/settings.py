@@ -1,12 +1,13 @@
 """What this service can be told. Read once, from TIERMESH_AGGREGATOR_* variables."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 from tiermesh_runtime.settings import ServiceSettings
 
-from tiermesh_aggregator.engines.address import address
+from tiermesh_aggregator.engines.address import PostgresAddress, address
 
 
 class AggregatorSettings(ServiceSettings):
@@ -24,6 +25,12 @@ class AggregatorSettings(ServiceSettings):
         description="duckdb:///path/to/file.duckdb or postgresql://user@host/database",
     )
     statement_timeout_seconds: float = Field(default=10.0, gt=0, le=120, description="longest time of one statement")
+    replicas: tuple[str, ...] = Field(
+        default=(), description='PostgreSQL read replicas as a JSON list, such as ["postgresql://user@replica/db"]'
+    )
+    row_security: Literal["required", "off"] = Field(
+        default="required", description="whether PostgreSQL must hold every statement to its rows itself"
+    )
     memory_limit: str = Field(
         default="512MB", pattern="^[0-9]+(MB|GB)$", description="most memory that DuckDB may use, such as 512MB"
     )
@@ -40,6 +47,14 @@ class AggregatorSettings(ServiceSettings):
     @classmethod
     def _known_engine(cls, value: str) -> str:
         address(value)
+        return value
+
+    @field_validator("replicas")
+    @classmethod
+    def _replicas_are_postgres(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            if not isinstance(address(url), PostgresAddress):
+                raise ValueError("only PostgreSQL has read replicas: give postgresql://user@host/database")
         return value
 
     @field_validator("action_key_file")

@@ -1,5 +1,6 @@
 """What an action is: how it is checked, and what performing it writes."""
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -52,12 +53,9 @@ class Action(Protocol):
         ...
 
 
-async def next_id(ask: Ask, column: sa.Column[Any], prefix: str) -> str:
-    """The id after the highest one, of the same width. Inside a transaction that serializes writers."""
-    rows = await ask(sa.select(sa.func.max(column)))
-    last = str(rows[0][0] or f"{prefix}{0:07d}")
-    digits = last.removeprefix(prefix)
-    return f"{prefix}{int(digits) + 1:0{len(digits)}d}"
+def fresh_id(prefix: str) -> str:
+    """A new record's id. Not the one after the highest: whoever writes sees only some of the records."""
+    return f"{prefix}{uuid.uuid4().hex[:12].upper()}"
 
 
 def schema(properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:

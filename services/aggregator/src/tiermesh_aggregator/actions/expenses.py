@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tiermesh_aggregator.actions.action import Ask, Draft, Setting, next_id, schema
+from tiermesh_aggregator.actions.action import Ask, Draft, Setting, fresh_id, schema
 from tiermesh_aggregator.failures import BadFieldError, UnknownNameError
 
 file_within_days = 60
@@ -92,7 +92,7 @@ class SubmitExpenses:
         claims, table = setting.catalog.table("expense_claims"), setting.catalog.table("expense_lines")
         limits = await _limits(setting, ask)
         lines = [await _line(one, "lines", limits, setting, ask) for one in draft.arguments["lines"]]
-        key = await next_id(ask, claims.c.claim_id, "EC")
+        key = fresh_id("EC")
         currencies = {line.currency for line in lines}
         await ask(
             sa.insert(claims).values(
@@ -108,7 +108,7 @@ class SubmitExpenses:
             )
         )
         for line in lines:
-            line_id = await next_id(ask, table.c.line_id, "EL")
+            line_id = fresh_id("EL")
             values = {name: getattr(line, name) for name in line.__dataclass_fields__}
             await ask(sa.insert(table).values(line_id=line_id, claim_id=key, employee_id=setting.person, **values))
         return key

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tiermesh_aggregator.actions.action import Ask, Draft, Setting, next_id, schema
+from tiermesh_aggregator.actions.action import Ask, Draft, Setting, fresh_id, schema
 from tiermesh_aggregator.failures import BadFieldError, UnknownNameError
 
 dated = {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
@@ -62,7 +62,7 @@ class ApplyForLeave:
     async def perform(self, draft: Draft, setting: Setting, ask: Ask) -> str:
         requests, balances = setting.catalog.table("leave_requests"), setting.catalog.table("leave_balances")
         days, start = Decimal(draft.arguments["days"]), date.fromisoformat(draft.arguments["start_date"])
-        key = await next_id(ask, requests.c.leave_request_id, "LR")
+        key = fresh_id("LR")
         await ask(
             sa.insert(requests).values(
                 leave_request_id=key,

@@ -18,9 +18,10 @@ from tiermesh_aggregator.actions.tokens import Sealed, Tokens
 from tiermesh_aggregator.answering import Database
 from tiermesh_aggregator.compiling.catalog import Catalog
 from tiermesh_aggregator.engines.engine import ConflictError, Engine, Transaction
+from tiermesh_aggregator.engines.identity import Identity
 from tiermesh_aggregator.engines.statement import Statement, statement
 from tiermesh_aggregator.failures import BadFieldError, ProposalInvalidError, UnknownNameError
-from tiermesh_aggregator.query import Moment
+from tiermesh_aggregator.query import Moment, Viewer
 from tiermesh_aggregator.tools.tool import Arguments, Call, Kind, Proposal, Tool
 
 attempts = 5
@@ -73,7 +74,9 @@ class Actions:
         self._now = now
 
     async def prepare(self, timeout: float) -> None:
-        """Makes the table of performed actions where it is not there yet."""
+        """Makes the table of performed actions where it is not there yet; a secured database has it already."""
+        if self._engine.secured:
+            return
         async with self._engine.writing(timeout) as transaction:
             await transaction.fetch(Statement(create, (), ""))
 
@@ -94,8 +97,10 @@ class Actions:
 
     def _proposing(self, action: Action) -> Any:
         async def run(arguments: Arguments, call: Call) -> Proposal:
+            identity = Identity(call.viewer.person, call.viewer.roles)
+
             async def ask(clause: sa.sql.ClauseElement) -> Rows:
-                fetched = await self._database.fetch(statement(clause), call.timeout, f"check {action.name}")
+                fetched = await self._database.fetch(statement(clause), call.timeout, f"check {action.name}", identity)
                 return fetched.rows
 
             setting = Setting(self._catalog, call.viewer.person, call.moment.today)
@@ -107,15 +112,16 @@ class Actions:
 
         return run
 
-    async def perform(self, token: str, *, tenant: str, person: str, moment: Moment, timeout: float) -> Performed:
+    async def perform(self, token: str, *, tenant: str, viewer: Viewer, moment: Moment, timeout: float) -> Performed:
         """Performs a proposal, or answers its first result again. ProposalInvalidError when it no longer holds."""
+        person = viewer.person
         sealed = self._tokens.open(token, tenant=tenant, person=person)
         action = self._actions.get(sealed.action)
         if action is None:
             raise ProposalInvalidError("This deployment does not perform such actions.")
         for _ in range(attempts):
             try:
-                async with self._engine.writing(timeout) as transaction:
+                async with self._engine.writing(timeout, Identity(person, viewer.roles)) as transaction:
                     return await self._once(transaction, sealed, action, tenant=tenant, person=person, moment=moment)
             except ConflictError:
                 continue  # somebody wrote the same rows meanwhile: look again

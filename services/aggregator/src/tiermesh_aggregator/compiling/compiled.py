@@ -28,5 +28,7 @@ class Compiled:
     """Columns of which nothing recorded means zero; when all of them are, nothing was found."""
     suppressed: int | None = None
     """Index of the column that counts suppressed groups."""
+    wide: bool = False
+    """Whether people beyond the visible ones are summed up; the database has to let such a statement."""
     fill: tuple[int, tuple[Any, ...]] | None = None
     """Column of a calendar grain and all its steps, for a development without gaps."""

@@ -61,6 +61,7 @@ class _Figures:
                 index for index, (column, _) in enumerate(self._columns) if column.measure and column.name in additive
             ),
             suppressed=suppressed,
+            wide=self._context.scope.wide,
             fill=self._fill(),
         )
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import duckdb
 
 from tiermesh_aggregator.engines.engine import ConflictError, Fetched, Rows
+from tiermesh_aggregator.engines.identity import Identity, nobody
 from tiermesh_aggregator.engines.statement import Statement
 from tiermesh_aggregator.failures import DatabaseDownError, StatementTimeoutError
 
@@ -25,6 +26,8 @@ class DuckEngine:
     """One database file, owned by this process alone. Reads run side by side, writes one after the other."""
 
     system = "duckdb"
+    secured = False
+    """An embedded file knows no roles: here the compiler's scope stands alone."""
 
     def __init__(self, path: Path, *, memory: str, threads: int = 2, concurrency: int = 8) -> None:
         """Opens the file and locks the configuration: no files, no network, no extensions from there on."""
@@ -43,7 +46,7 @@ class DuckEngine:
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="duckdb")
         self._writer = asyncio.Lock()
 
-    async def fetch(self, statement: Statement, timeout: float) -> Fetched:
+    async def fetch(self, statement: Statement, timeout: float, identity: Identity = nobody) -> Fetched:
         """Runs one statement in a read-only transaction of its own."""
         cursor = self._connection.cursor()
 
@@ -62,7 +65,7 @@ class DuckEngine:
             cursor.close()
 
     @asynccontextmanager
-    async def writing(self, timeout: float) -> AsyncIterator["_DuckTransaction"]:
+    async def writing(self, timeout: float, identity: Identity = nobody) -> AsyncIterator["_DuckTransaction"]:
         """One write transaction at a time: concurrent updates of a row would conflict."""
         async with self._writer:
             cursor = self._connection.cursor()

@@ -1,10 +1,11 @@
-"""What every engine can do. Implementations: `duck`, `postgres`; the choice: `opening`."""
+"""What every engine can do. Implementations: `duck`, `postgres`."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tiermesh_aggregator.engines.identity import Identity, nobody
 from tiermesh_aggregator.engines.statement import Statement
 
 Rows = Sequence[Sequence[Any]]
@@ -36,11 +37,14 @@ class Engine(Protocol):
     system: str
     """Name in telemetry: "duckdb" or "postgresql"."""
 
-    async def fetch(self, statement: Statement, timeout: float) -> Fetched:
+    secured: bool
+    """Whether the database itself holds every statement to the rows of its identity."""
+
+    async def fetch(self, statement: Statement, timeout: float, identity: Identity = nobody) -> Fetched:
         """Runs one read-only statement; cancelling the task stops it in the database."""
         ...
 
-    def writing(self, timeout: float) -> AbstractAsyncContextManager[Transaction]:
+    def writing(self, timeout: float, identity: Identity = nobody) -> AbstractAsyncContextManager[Transaction]:
         """Opens a write transaction; one at a time where the engine wants it so."""
         ...
 
