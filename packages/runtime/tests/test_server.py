@@ -291,7 +291,8 @@ async def test_workers_end_when_their_parent_is_killed(spawn: Spawn) -> None:
     assert process.text.count('"stopped"') == 2
 
 
-async def test_with_a_certificate_only_tls_is_served(parts: Any, toy: Any, tmp_path: Path) -> None:
+def certified(folder: Path) -> dict[str, Path]:
+    """Write a certificate for localhost that is its own CA; return the settings that name it and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
@@ -301,20 +302,39 @@ async def test_with_a_certificate_only_tls_is_served(parts: Any, toy: Any, tmp_p
         .sign(key, hashes.SHA256())
         .public_bytes(serialization.Encoding.PEM)
     )
-    (tmp_path / "cert.pem").write_bytes(certificate)
-    (tmp_path / "key.pem").write_bytes(
+    (folder / "cert.pem").write_bytes(certificate)
+    (folder / "key.pem").write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
-    settings = ServiceSettings(
-        host="localhost", port=0, tls_certificate=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem"
-    )
+    return {"tls_certificate": folder / "cert.pem", "tls_key": folder / "key.pem"}
+
+
+async def test_with_a_certificate_only_tls_is_served(parts: Any, toy: Any, tmp_path: Path) -> None:
+    settings = ServiceSettings(host="localhost", port=0, **certified(tmp_path))
     async with server.serving(parts(), settings) as running:
-        credentials = grpc.ssl_channel_credentials(certificate)
+        credentials = ServiceSettings(port=0, peer_ca=tmp_path / "cert.pem").channel_credentials()
         async with channels.open_channel(running.address, credentials=credentials) as channel:
             assert await toy(running.address, channel).ask("unary_unary") == ["r-1"]
         async with channels.open_channel(running.address) as plain:
             error = await toy(running.address, plain).refusal("unary_unary", timeout=5)
         assert error.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_with_a_client_ca_only_callers_with_a_certificate_get_in(parts: Any, toy: Any, tmp_path: Path) -> None:
+    own = certified(tmp_path)
+    ca = tmp_path / "cert.pem"
+    settings = ServiceSettings(host="localhost", port=0, tls_client_ca=ca, peer_ca=ca, **own)
+    async with server.serving(parts(), settings) as running:
+        async with channels.open_channel(running.address, credentials=settings.channel_credentials()) as channel:
+            assert await toy(running.address, channel).ask("unary_unary") == ["r-1"]
+        nobody = ServiceSettings(port=0, peer_ca=ca).channel_credentials()
+        async with channels.open_channel(running.address, credentials=nobody) as channel:
+            error = await toy(running.address, channel).refusal("unary_unary", timeout=5)
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_without_a_ca_channels_are_plaintext() -> None:
+    assert ServiceSettings(port=0).channel_credentials() is None
 
 
 async def test_every_log_line_carries_service_request_and_trace(spawn: Spawn) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, TypeVar
 
+import grpc
 import pydantic_settings
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -43,12 +44,17 @@ class ServiceSettings(pydantic_settings.BaseSettings):
     tls_certificate: Path | None = Field(default=None, description="PEM file with the server's certificate chain")
     tls_key: Path | None = Field(default=None, description="PEM file with the server's private key")
     tls_client_ca: Path | None = Field(default=None, description="PEM file with the CA of client certificates")
+    peer_ca: Path | None = Field(
+        default=None,
+        description="PEM file with the CA of the services that are called; calls go over TLS then, with the own "
+        "certificate for those that ask for one",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least level that is logged"
     )
     log_format: Literal["json", "console"] = Field(default="json", description="json or, for people, console")
 
-    @field_validator("principal_public_key", "tls_certificate", "tls_key", "tls_client_ca")
+    @field_validator("principal_public_key", "tls_certificate", "tls_key", "tls_client_ca", "peer_ca")
     @classmethod
     def _file_exists(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():
@@ -61,6 +67,13 @@ class ServiceSettings(pydantic_settings.BaseSettings):
             prefix = env_prefix(type(self))
             raise ValueError(f"{prefix}TLS_CERTIFICATE and {prefix}TLS_KEY come together; set both or neither")
         return self
+
+    def channel_credentials(self) -> grpc.ChannelCredentials | None:
+        """Return what channels to other services are opened with, None for plaintext. Reads the files anew."""
+        if self.peer_ca is None:
+            return None
+        key, certificate = (path.read_bytes() if path else None for path in (self.tls_key, self.tls_certificate))
+        return grpc.ssl_channel_credentials(self.peer_ca.read_bytes(), key, certificate)
 
     @property
     def service_name(self) -> str:

@@ -87,8 +87,9 @@ def _tables(settings: ExecutorSettings) -> tuple[TagTable, PriceList]:
 
 
 async def _data(settings: ExecutorSettings, closing: AsyncExitStack) -> tuple[ToolSource, GrpcBulkData]:
+    calls, credentials = [AGGREGATE, LIST_TOOLS, CALL_TOOL], settings.channel_credentials()
     channels = {
-        address: await closing.enter_async_context(open_channel(address, idempotent=[AGGREGATE, LIST_TOOLS, CALL_TOOL]))
+        address: await closing.enter_async_context(open_channel(address, idempotent=calls, credentials=credentials))
         for address in dict.fromkeys([settings.aggregator_address, *settings.all_tool_addresses])
     }
     servers = [GrpcToolServer(address, channels[address]) for address in settings.all_tool_addresses]
@@ -107,7 +108,11 @@ async def _usage(settings: ExecutorSettings, closing: AsyncExitStack) -> Spooled
     usage = SpooledUsage(spool)
     closing.push_async_callback(usage.close)
     if settings.insights_address:
-        channel = await closing.enter_async_context(open_channel(settings.insights_address, idempotent=[RECORD_USAGE]))
+        channel = await closing.enter_async_context(
+            open_channel(
+                settings.insights_address, idempotent=[RECORD_USAGE], credentials=settings.channel_credentials()
+            )
+        )
         stop = asyncio.Event()
         delivery = UsageDelivery(channel, settings.insights_token_file)
         delivering = asyncio.create_task(spool.deliver(KIND, delivery, stop))

@@ -52,10 +52,10 @@ async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
         store, spool = await _open_files(settings, stack)
         background = Background()
         executors = await _executor_channels(settings, stack)
-        aggregator = await _channel(stack, settings.aggregator_address, _PERFORM)
-        insights = await _channel(stack, settings.insights_address, _RECORD)
-        classifier = await _channel(stack, settings.classifier_address, _CLASSIFY)
-        suggester = await _channel(stack, settings.suggester_address)
+        aggregator = await _channel(stack, settings, settings.aggregator_address, _PERFORM)
+        insights = await _channel(stack, settings, settings.insights_address, _RECORD)
+        classifier = await _channel(stack, settings, settings.classifier_address, _CLASSIFY)
+        suggester = await _channel(stack, settings, settings.suggester_address)
         await _warm_up([classifier, suggester, aggregator, *executors.values()])
         await stack.enter_async_context(Delivery(spool, insights, signer))
         # Before the spool and the store are closed: what was handed to them is written.
@@ -131,11 +131,14 @@ async def _executor_channels(settings: GatewaySettings, stack: AsyncExitStack) -
         Tier.TWO: settings.executor_tier2_address,
         Tier.THREE: settings.executor_tier3_address,
     }
-    return {tier: await _channel(stack, address) for tier, address in addresses.items() if address}
+    return {tier: await _channel(stack, settings, address) for tier, address in addresses.items() if address}
 
 
-async def _channel(stack: AsyncExitStack, address: str, idempotent: tuple[str, ...] = ()) -> grpc.aio.Channel:
-    return await stack.enter_async_context(open_channel(address, idempotent=idempotent))
+async def _channel(
+    stack: AsyncExitStack, settings: GatewaySettings, address: str, idempotent: tuple[str, ...] = ()
+) -> grpc.aio.Channel:
+    credentials = settings.channel_credentials()
+    return await stack.enter_async_context(open_channel(address, idempotent=idempotent, credentials=credentials))
 
 
 async def _warm_up(channels: Sequence[grpc.aio.Channel]) -> None:

@@ -27,9 +27,10 @@ async def build(settings: SuggesterSettings) -> AsyncIterator[ServiceParts]:
     except PackError as error:
         raise StartupError(f"TIERMESH_SUGGESTER_PACK: {error}") from error
     classify_batch = "/tiermesh.classifier.v1.ClassifierService/ClassifyBatch"
+    credentials = settings.channel_credentials()
     async with (
-        open_channel(settings.executor_address) as executor,
-        open_channel(settings.classifier_address, idempotent=[classify_batch]) as classifier,
+        open_channel(settings.executor_address, credentials=credentials) as executor,
+        open_channel(settings.classifier_address, idempotent=[classify_batch], credentials=credentials) as classifier,
     ):
         dependencies = Dependencies(settings, pack, ExecutorServiceStub(executor), ClassifierServiceStub(classifier))
         yield ServiceParts(
