@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tiermesh_executor.configuration import ConfigurationError
+from tiermesh_executor.models.endpoints import VertexEndpoint, load_endpoints, open_provider
 from tiermesh_executor.prices import load_prices
 from tiermesh_executor.prompts import SYSTEM_TEXTS
 from tiermesh_executor.settings import ExecutorSettings
@@ -112,9 +113,9 @@ def test_the_key_comes_from_a_file_and_a_local_server_needs_none(
     file = tmp_path / "key"
     file.write_text("secret\n")
     settings = ExecutorSettings(port=0, api_key_file=file)
-    assert settings.api_key() == "secret"
+    assert settings.endpoints()["anthropic"].api_key_file == file
     assert "secret" not in settings.model_dump_json()
-    assert ExecutorSettings(port=0, base_url="http://127.0.0.1:1").api_key() == "local"
+    assert ExecutorSettings(port=0, base_url="http://127.0.0.1:1").endpoints()["anthropic"].api_key_file is None
     with pytest.raises(ValueError, match="no key for the provider"):
         ExecutorSettings(port=0)
 
@@ -147,3 +148,64 @@ def test_a_start_with_broken_tables_says_so_and_ends(tmp_path: Path) -> None:
     assert "tags.yaml: tags" in ended.stderr
     assert "prices.yaml: models" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+PROVIDERS = """
+providers:
+  anthropic: {{protocol: messages, base_url: "http://127.0.0.1:1"}}
+  local: {{protocol: chat-completions, base_url: "http://127.0.0.1:2/v1"}}
+  openai: {{protocol: chat-completions, api_key_file: {key}}}
+  bedrock: {{protocol: bedrock, region: eu-central-1, api_key_file: {key}}}
+"""
+
+
+async def test_every_protocol_is_opened_by_its_row(tmp_path: Path, write_settings: Write) -> None:
+    key = write_settings("key", "secret")
+    endpoints = ExecutorSettings(
+        port=0, providers=write_settings("providers.yaml", PROVIDERS.format(key=key))
+    ).endpoints()
+    endpoints = {**endpoints, "vertex": VertexEndpoint(protocol="vertex", region="europe-west1", project="p")}
+    opened = {name: open_provider(name, endpoint) for name, endpoint in endpoints.items()}
+    assert {name: provider.name for name, provider in opened.items()} == {name: name for name in endpoints}
+    assert {name: type(provider).__name__ for name, provider in opened.items()} == {
+        "anthropic": "AnthropicProvider",
+        "local": "OpenAIProvider",
+        "openai": "OpenAIProvider",
+        "bedrock": "AnthropicProvider",
+        "vertex": "AnthropicProvider",
+    }
+    for provider in opened.values():
+        await provider.close()
+
+
+def test_every_problem_of_the_providers_is_told(write_settings: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    text = """
+providers:
+  a: {protocol: smoke-signals}
+  b: {protocol: chat-completions, base_url: "ftp://x"}
+  c: {protocol: bedrock}
+  d: {protocol: messages, api_key_file: /nowhere/key}
+  E: {protocol: messages}
+"""
+    with pytest.raises(ConfigurationError) as caught:
+        load_endpoints(write_settings("providers.yaml", text))
+    problems = "\n".join(caught.value.problems)
+    assert "providers.a" in problems
+    assert "'ftp://x' is no http(s) URL" in problems
+    assert "providers.c.bedrock.region: Field required" in problems
+    assert "there is no file '/nowhere/key'" in problems
+    assert "providers.E" in problems
+    with pytest.raises(ConfigurationError, match="no key; set api_key_file"):
+        load_endpoints(write_settings("providers.yaml", "providers: {openai: {protocol: chat-completions}}"))
+
+
+def test_a_start_without_what_signs_a_cloud_s_calls_says_what_to_install(
+    write_settings: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    rows = "providers: {b: {protocol: bedrock, region: r}, v: {protocol: vertex, region: r, project: p}}"
+    with pytest.raises(ConfigurationError) as caught:
+        load_endpoints(write_settings("providers.yaml", rows))
+    assert "install anthropic[bedrock]" in caught.value.problems[0]
+    assert "install anthropic[vertex]" in caught.value.problems[1]

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from tiermesh.executor.v1 import executor_service_pb2 as pb
-from tiermesh_executor.models.anthropic_provider import AnthropicProvider, is_loopback
+from tiermesh_executor.models.anthropic_provider import AnthropicProvider, messages_api
 from tiermesh_executor.models.events import ModelEvent, Stop, TextDelta, ToolCall, UsageSeen
+from tiermesh_executor.models.http_client import is_loopback
 from tiermesh_executor.models.provider import ErrorKind, ProviderError
 from tiermesh_executor.models.request import Message, ModelRequest, Prompt, TextPart, ToolDefinition
 from tiermesh_executor.testing import Client, scores
@@ -37,7 +38,7 @@ def request(prompt: Prompt = QUESTION, **fields: Any) -> ModelRequest:
 
 @asynccontextmanager
 async def provider_at(url: str) -> AsyncIterator[AnthropicProvider]:
-    provider = AnthropicProvider(api_key="any", base_url=url)
+    provider = AnthropicProvider(messages_api("any", url))
     try:
         yield provider
     finally:

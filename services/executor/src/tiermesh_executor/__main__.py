@@ -3,8 +3,10 @@
 import asyncio
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
 
 from tiermesh.executor.v1.executor_service_pb2_grpc import add_ExecutorServiceServicer_to_server
 from tiermesh_runtime.channels import open_channel
@@ -20,9 +22,9 @@ from tiermesh_executor.aggregate import AggregateMode
 from tiermesh_executor.answer import AnswerMode
 from tiermesh_executor.configuration import ConfigurationError
 from tiermesh_executor.executor import Executor
-from tiermesh_executor.models.anthropic_provider import AnthropicProvider
 from tiermesh_executor.models.breaker import Breakers
 from tiermesh_executor.models.calls import ModelCalls
+from tiermesh_executor.models.endpoints import Endpoint, open_provider
 from tiermesh_executor.models.provider import Provider
 from tiermesh_executor.prices import PriceList, load_prices
 from tiermesh_executor.prompts import SYSTEM_TEXTS
@@ -32,7 +34,7 @@ from tiermesh_executor.tags import TagTable, load_tags
 from tiermesh_executor.telemetry import ExecutorTelemetry
 from tiermesh_executor.tools.source import ToolSource
 
-PROVIDERS = frozenset({"anthropic"})
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -41,13 +43,18 @@ async def build(settings: ExecutorSettings, provider: Provider | None = None) ->
 
     `provider` stands in for the configured one in tests.
     """
-    tags, prices = _tables(settings)
+    tables = _tables(settings)
     async with AsyncExitStack() as closing:
-        provider = provider or AnthropicProvider(api_key=settings.api_key(), base_url=settings.base_url)
-        closing.push_async_callback(provider.close)
+        providers = (
+            {provider.name: provider}
+            if provider is not None
+            else {name: open_provider(name, endpoint) for name, endpoint in tables.endpoints.items()}
+        )
+        for opened in providers.values():
+            closing.push_async_callback(opened.close)
         telemetry = ExecutorTelemetry()
         breakers = Breakers(asyncio.get_running_loop().time, on_change=telemetry.circuit_changed)
-        models = ModelCalls(tags=tags, providers={provider.name: provider}, tier=settings.tier, breakers=breakers)
+        models = ModelCalls(tags=tables.tags, providers=providers, tier=settings.tier, breakers=breakers)
         tools, data = await _data(settings, closing)
         executor = Executor(
             tier=settings.tier,
@@ -56,7 +63,7 @@ async def build(settings: ExecutorSettings, provider: Provider | None = None) ->
                 "answer": AnswerMode(models, tools, telemetry, fan_out=settings.fan_out_limit),
                 "aggregate": AggregateMode(models, data, tools, telemetry),
             },
-            prices=prices,
+            prices=tables.prices,
             sink=await _usage(settings, closing),
             telemetry=telemetry,
         )
@@ -69,21 +76,35 @@ async def build(settings: ExecutorSettings, provider: Provider | None = None) ->
         yield ServiceParts(name=f"executor-tier{settings.tier}", registrations=[registration], audience="executor")
 
 
-def _tables(settings: ExecutorSettings) -> tuple[TagTable, PriceList]:
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """What is configured in files."""
+
+    tags: TagTable
+    prices: PriceList
+    endpoints: Mapping[str, Endpoint]
+
+
+def _tables(settings: ExecutorSettings) -> _Tables:
+    """Raises StartupError with all problems of all files."""
     problems: list[str] = []
-    tags: TagTable | None = None
-    prices: PriceList | None = None
-    try:
-        tags = load_tags(settings.tags, tier=settings.tier, providers=PROVIDERS, prompts=frozenset(SYSTEM_TEXTS))
-    except ConfigurationError as error:
-        problems += error.problems
-    try:
-        prices = load_prices(settings.prices)
-    except ConfigurationError as error:
-        problems += error.problems
-    if tags is None or prices is None:
+
+    def read(load: Callable[[], T]) -> T | None:
+        try:
+            return load()
+        except ConfigurationError as error:
+            problems.extend(error.problems)
+            return None
+
+    endpoints = read(settings.endpoints)
+    # The table can be checked against no providers when their file is broken: then only that is told.
+    known = None if endpoints is None else frozenset(endpoints)
+    prompts = frozenset(SYSTEM_TEXTS)
+    tags = read(lambda: load_tags(settings.tags, tier=settings.tier, providers=known, prompts=prompts))
+    prices = read(lambda: load_prices(settings.prices))
+    if endpoints is None or tags is None or prices is None:
         raise StartupError("\n  ".join(["the tables cannot be used:", *problems]))
-    return tags, prices
+    return _Tables(tags, prices, endpoints)
 
 
 async def _data(settings: ExecutorSettings, closing: AsyncExitStack) -> tuple[ToolSource, GrpcBulkData]:

@@ -72,8 +72,8 @@ async def take_turn(
                 case ToolCall():
                     turn.calls.append(event)
                     turn.parts.append(ToolCallPart(event.call_id, event.name, arguments_of(event.arguments) or {}))
-                case Opaque(model, block):
-                    turn.parts.append(OpaquePart(model, block))
+                case Opaque(maker, block):
+                    turn.parts.append(OpaquePart(maker, block))
                 case Restarted():
                     turn = ModelTurn()
                     prose.restart()

@@ -1,20 +1,22 @@
 """What an operator can set. Environment variables, prefix TIERMESH_EXECUTOR_."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 from tiermesh_runtime.channels import checked_address
 from tiermesh_runtime.settings import ServiceSettings
 
-from tiermesh_executor.models.anthropic_provider import is_loopback
+from tiermesh_executor.models.endpoints import Endpoint, MessagesEndpoint, checked_url, load_endpoints
+from tiermesh_executor.models.http_client import is_loopback
 from tiermesh_executor.tools.fanout import DEFAULT_LIMIT
 
 _CONFIG = Path(__file__).resolve().parents[2] / "config"
 _KEY_VARIABLE = "ANTHROPIC_API_KEY"
+DEFAULT_PROVIDER = "anthropic"
 
 
 class ExecutorSettings(ServiceSettings):
@@ -29,6 +31,9 @@ class ExecutorSettings(ServiceSettings):
     base_url: str | None = Field(None, description="URL of a Messages API; unset is the provider's own")
     api_key_file: Path | None = Field(
         None, description=f"file with the provider's API key; unset takes {_KEY_VARIABLE} of the environment"
+    )
+    providers: Path | None = Field(
+        None, description="YAML file with all providers; replaces the one that the two settings above name"
     )
     aggregator_address: str = Field("127.0.0.1:50053", description="host:port of the aggregator")
     tool_addresses: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -46,7 +51,7 @@ class ExecutorSettings(ServiceSettings):
     tool_list_seconds: float = Field(30.0, ge=0, le=3600, description="seconds for which a tool list is remembered")
     heartbeat_seconds: float = Field(10.0, gt=0, le=60, description="idle seconds after which a stream gives a sign")
 
-    @field_validator("tags", "prices", "api_key_file", "insights_token_file")
+    @field_validator("tags", "prices", "providers", "api_key_file", "insights_token_file")
     @classmethod
     def _is_file(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():
@@ -56,12 +61,7 @@ class ExecutorSettings(ServiceSettings):
     @field_validator("base_url")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
-        if not value:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{value!r} is no http(s) URL")
-        return value
+        return checked_url(value) if value else None
 
     @field_validator("tool_addresses", mode="before")
     @classmethod
@@ -87,11 +87,13 @@ class ExecutorSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _has_a_key(self) -> "ExecutorSettings":
+        if self.providers is not None:
+            return self
         if self.api_key_file is None and not os.environ.get(_KEY_VARIABLE) and not is_loopback(self.base_url):
             prefix = "TIERMESH_EXECUTOR_"
             raise ValueError(
-                f"{prefix}API_KEY_FILE: no key for the provider; set {prefix}API_KEY_FILE to a file with it, or "
-                f"{prefix}BASE_URL to a Messages API on this machine"
+                f"{prefix}API_KEY_FILE: no key for the provider; set {prefix}API_KEY_FILE to a file with it, "
+                f"{prefix}BASE_URL to a Messages API on this machine, or {prefix}PROVIDERS to a file with others"
             )
         return self
 
@@ -100,8 +102,9 @@ class ExecutorSettings(ServiceSettings):
         """The tool servers, by default the aggregator alone."""
         return self.tool_addresses or (self.aggregator_address,)
 
-    def api_key(self) -> str:
-        """A server on this machine takes any key."""
-        if self.api_key_file is not None:
-            return self.api_key_file.read_text(encoding="utf-8").strip() or "local"
-        return os.environ.get(_KEY_VARIABLE) or "local"
+    def endpoints(self) -> Mapping[str, Endpoint]:
+        """The providers by name. Raises ConfigurationError for a file that cannot be used."""
+        if self.providers is not None:
+            return load_endpoints(self.providers)
+        endpoint = MessagesEndpoint(protocol="messages", base_url=self.base_url, api_key_file=self.api_key_file)
+        return {DEFAULT_PROVIDER: endpoint}

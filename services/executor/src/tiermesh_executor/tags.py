@@ -93,13 +93,16 @@ class TagTable(_Strict):
         return self.models.get(model, ModelTraits())
 
 
-def load_tags(path: Path, *, tier: int, providers: frozenset[str], prompts: frozenset[str]) -> TagTable:
-    """Raises ConfigurationError that lists everything that this deployment cannot work with."""
+def load_tags(path: Path, *, tier: int, providers: frozenset[str] | None, prompts: frozenset[str]) -> TagTable:
+    """Raises ConfigurationError that lists everything that this deployment cannot work with.
+
+    `providers` None leaves their names unchecked.
+    """
     table = read_yaml(path, TagTable)
     problems = [f"tags.{tag}: the row is missing" for tag in sorted(REQUIRED_TAGS - set(table.tags))]
     for tag, row in table.tags.items():
         for place, candidate in enumerate(row.candidates):
-            if candidate.provider not in providers:
+            if providers is not None and candidate.provider not in providers:
                 known = ", ".join(sorted(providers))
                 problems.append(f"tags.{tag}.candidates[{place}].provider: {candidate.provider!r} is none of {known}")
         if not any(not candidate.tiers or tier in candidate.tiers for candidate in row.candidates):

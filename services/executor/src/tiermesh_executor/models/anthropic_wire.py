@@ -3,6 +3,7 @@
 Only shapes live here; the calling is in `anthropic_provider`.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -22,9 +23,9 @@ from tiermesh_executor.models.events import (
     Usage,
     UsageSeen,
 )
+from tiermesh_executor.models.history import portable
 from tiermesh_executor.models.provider import ErrorKind, ProviderError
 from tiermesh_executor.models.request import (
-    Message,
     ModelRequest,
     OpaquePart,
     Part,
@@ -44,14 +45,16 @@ _STOP_REASONS = {
 }
 
 
-def request_body(request: ModelRequest) -> dict[str, Any]:
+def request_body(request: ModelRequest, maker: str) -> dict[str, Any]:
     """Arguments of `messages.create`; the order of the cached prefix is tools, system, messages."""
     prompt = request.prompt
-    marker = {"cache_control": {"type": "ephemeral", "ttl": request.cache}} if request.cache else {}
+    messages = portable(prompt.messages, maker, prefill=request.prefill)
     body: dict[str, Any] = {
         "model": request.model,
         "max_tokens": request.max_tokens,
-        "messages": [_message(message, request.model) for message in prompt.messages],
+        "messages": [
+            {"role": message.role, "content": [_block(part) for part in message.parts]} for message in messages
+        ],
     }
     if prompt.tools:
         body["tools"] = [
@@ -60,11 +63,8 @@ def request_body(request: ModelRequest) -> dict[str, Any]:
         ]
         body["tool_choice"] = _tool_choice(prompt.tool_choice, request.forced_tools)
     if prompt.system:
-        # The marker at the end of the system block covers the tools before it too.
-        body["system"] = [{"type": "text", "text": prompt.system, **marker}]
-    if marker and len(prompt.messages) > 1:
-        # The next round of a tool loop, or the next turn, reads up to here.
-        body["messages"][-1]["content"][-1].update(marker)
+        body["system"] = [{"type": "text", "text": prompt.system}]
+    _mark_breakpoints(body, request)
     output: dict[str, Any] = {}
     if request.effort:
         output["effort"] = request.effort
@@ -74,7 +74,31 @@ def request_body(request: ModelRequest) -> dict[str, Any]:
         body["output_config"] = output
     if request.thinking:
         body["thinking"] = {"type": request.thinking}
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
     return body
+
+
+def _mark_breakpoints(body: dict[str, Any], request: ModelRequest) -> None:
+    """Where the provider keeps the prefix; a shorter one than it keeps gets no mark."""
+    if not request.cache:
+        return
+    marker = {"type": "ephemeral", "ttl": request.cache}
+    fixed = _size({"tools": body.get("tools", []), "system": request.prompt.system})
+    if "system" in body and fixed >= request.cache_minimum_tokens:
+        # At the end of the system block: it covers the tools before it too.
+        body["system"][-1]["cache_control"] = marker
+    messages = body["messages"]
+    if len(messages) > 1 and fixed + _size(messages) >= request.cache_minimum_tokens:
+        # The next round of a tool loop, or the next turn, reads up to here.
+        last = messages[-1]["content"][-1]
+        if last["type"] not in ("thinking", "redacted_thinking"):
+            last["cache_control"] = marker
+
+
+def _size(value: object) -> int:
+    """Tokens, roughly and rather too many: four bytes make one."""
+    return len(json.dumps(value, ensure_ascii=False, default=str).encode()) // 4
 
 
 def accepted_schema(schema: Mapping[str, object]) -> Mapping[str, object]:
@@ -93,12 +117,7 @@ def _tool_choice(choice: str, forced_tools: bool) -> dict[str, Any]:
     return {"type": "tool", "name": choice, "disable_parallel_tool_use": True}
 
 
-def _message(message: Message, model: str) -> dict[str, Any]:
-    blocks = [block for part in message.parts if (block := _block(part, model)) is not None]
-    return {"role": message.role, "content": blocks}
-
-
-def _block(part: Part, model: str) -> dict[str, Any] | None:
+def _block(part: Part) -> dict[str, Any]:
     match part:
         case TextPart(text):
             return {"type": "text", "text": text}
@@ -106,17 +125,16 @@ def _block(part: Part, model: str) -> dict[str, Any] | None:
             return {"type": "tool_use", "id": call_id, "name": name, "input": dict(arguments)}
         case ToolResultPart(call_id, content, is_error):
             return {"type": "tool_result", "tool_use_id": call_id, "content": content, "is_error": is_error}
-        case OpaquePart(maker, block):
-            # Signed thinking means nothing to another model, which would refuse it.
-            return dict(block) if maker == model else None
+        case OpaquePart(_, block):
+            return dict(block)
 
 
 class EventTranslator:
     """Turns one stream of raw events into ours and checks their order."""
 
-    def __init__(self, asked_model: str) -> None:
-        """`asked_model` keys opaque blocks: an alias may be answered under another name."""
-        self._asked_model = asked_model
+    def __init__(self, maker: str) -> None:
+        """`maker` keys opaque blocks: provider and model as asked, which may answer under another name."""
+        self._maker = maker
         self._blocks: dict[int, dict[str, Any]] = {}
         self._usage = Usage()
         self._stop: StopReason | None = None
@@ -186,7 +204,7 @@ class EventTranslator:
         if block["type"] == "tool_use":
             yield ToolCall(block["id"], block["name"], block["json"] or "{}")
         elif "opaque" in block:
-            yield Opaque(self._asked_model, block["opaque"])
+            yield Opaque(self._maker, block["opaque"])
 
 
 def _first_usage(reported: Any) -> Usage:

@@ -28,6 +28,7 @@ from tiermesh_executor.models.events import (
     TextDelta,
     ToolCall,
     ToolCallStarted,
+    Usage,
     UsageSeen,
 )
 from tiermesh_executor.models.provider import FINAL, ILL, UNBILLED, ErrorKind, Provider, ProviderError
@@ -211,7 +212,8 @@ class ModelCalls:
                 async for event in events:
                     _observe(opened, event)
                     if isinstance(event, Stop):
-                        outcome, complete = Outcome.SERVED, True
+                        # A provider that reports no figures has not said that it was free.
+                        outcome, complete = Outcome.SERVED, opened.usage != Usage()
                     yield event
         except ProviderError as error:
             opened.request_id = opened.request_id or error.request_id

@@ -62,9 +62,9 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """A block that only `model` understands again, such as signed thinking; never shown."""
+    """A block that only its maker, "provider/model", understands again, such as signed thinking; never shown."""
 
-    model: str
+    maker: str
     block: Mapping[str, object]
 
 

@@ -41,9 +41,9 @@ class ToolResultPart:
 
 @dataclass(frozen=True, slots=True)
 class OpaquePart:
-    """A block for `model` only."""
+    """A block for its maker only, "provider/model"."""
 
-    model: str
+    maker: str
     block: Mapping[str, object]
 
 
