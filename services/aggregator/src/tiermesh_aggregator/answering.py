@@ -11,6 +11,7 @@ from tiermesh_pack.semantic import PersonModel, SemanticModel, Visibility
 from tiermesh_aggregator import names
 from tiermesh_aggregator.compiling.catalog import Catalog
 from tiermesh_aggregator.compiling.compiler import Compiler
+from tiermesh_aggregator.compiling.disclosure import Disclosed
 from tiermesh_aggregator.compiling.plan import domain_of
 from tiermesh_aggregator.engines.engine import Engine, Fetched
 from tiermesh_aggregator.engines.identity import Identity
@@ -52,12 +53,18 @@ class Answering:
         self._person: PersonModel = pack.semantic.person
         self._compiler = Compiler(pack.semantic, self.catalog)
         self._database = database
+        self._disclosed = Disclosed()
 
-    async def answer(self, query: Query, moment: Moment, viewer: Viewer, timeout: float) -> Answer:
-        """Exactly one statement, and one more before it when the question names people or departments."""
+    async def answer(self, query: Query, moment: Moment, viewer: Viewer, timeout: float, answer_id: str = "") -> Answer:
+        """Exactly one statement, and one more before it when the question names people or departments.
+
+        `answer_id` ties the questions of one answer together, so that their difference singles nobody out either.
+        """
         check_texts(query)
         query, labels, lookups, seconds = await self._resolved(query, viewer, timeout)
         compiled = self._compiler.compile(query, moment, viewer, labels)
+        if answer_id and compiled.sums and not self._disclosed.admits((answer_id, viewer.person), list(compiled.sums)):
+            compiled = self._compiler.compile(query, moment, viewer, labels, beyond=False)
         sql = statement(compiled.select)
         summary = f"aggregate {query.domain} {query.aggregation.value}"
         identity = _identity(viewer, wide=compiled.wide)

@@ -43,7 +43,8 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
             moment = wire.moment(request.context, self._defaults)
             query = self._query(request, moment, who)
             try:
-                answer = await self._answering.answer(query, moment, who, self._gatekeeper.budget())
+                budget = self._gatekeeper.budget()
+                answer = await self._answering.answer(query, moment, who, budget, request.context.request_id)
             except UnknownNameError as error:
                 raise self._unsure(request, error) from error
             except AmbiguousNameError as error:

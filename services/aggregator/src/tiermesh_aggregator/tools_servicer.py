@@ -52,7 +52,7 @@ class ToolsServicer(stubs.ToolsServiceServicer):
         who = self._gatekeeper.admit(request.context)
         with translated(""):
             moment = wire.moment(request.context, self._defaults)
-            call = Call(viewer(who), who.tenant, moment, self._gatekeeper.budget())
+            call = Call(viewer(who), who.tenant, moment, self._gatekeeper.budget(), request.context.request_id)
             try:
                 return _response(await self._toolbox.call(request.name, request.arguments, call))
             except UnknownToolError as error:

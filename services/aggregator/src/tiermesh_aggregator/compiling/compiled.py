@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tiermesh_aggregator.compiling.disclosure import Summed
 from tiermesh_aggregator.query import Query, ResultColumn
 
 
@@ -28,7 +29,12 @@ class Compiled:
     """Columns of which nothing recorded means zero; when all of them are, nothing was found."""
     suppressed: int | None = None
     """Index of the column that counts suppressed groups."""
-    wide: bool = False
-    """Whether people beyond the visible ones are summed up; the database has to let such a statement."""
+    sums: tuple[Summed, ...] = ()
+    """What is summed up beyond the visible people; empty when the statement stays with them."""
     fill: tuple[int, tuple[Any, ...]] | None = None
     """Column of a calendar grain and all its steps, for a development without gaps."""
+
+    @property
+    def wide(self) -> bool:
+        """Whether people beyond the visible ones are summed up; the database has to let such a statement."""
+        return bool(self.sums)

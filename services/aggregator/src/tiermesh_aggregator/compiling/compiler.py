@@ -24,10 +24,15 @@ class Compiler:
         self._model = model
         self._catalog = catalog
 
-    def compile(self, query: Query, moment: Moment, viewer: Viewer, labels: Mapping[str, str]) -> Compiled:
-        """`labels` word the keys that names were resolved to. Raises an AggregatorError when something is off."""
+    def compile(
+        self, query: Query, moment: Moment, viewer: Viewer, labels: Mapping[str, str], *, beyond: bool = True
+    ) -> Compiled:
+        """`labels` word the keys that names were resolved to. Raises an AggregatorError when something is off.
+
+        Not `beyond`, nobody is summed up whose single records the viewer may not see, whatever the model allows.
+        """
         if query.aggregation in (Aggregation.LIST, Aggregation.OUTLIERS):
             return records(Reader(self._model, self._catalog, moment, viewer), query, labels)
-        planned = plan(self._model, query, moment, viewer)
+        planned = plan(self._model, query, moment, viewer, beyond=beyond)
         scope = RowScope(self._catalog, self._person, viewer, planned.rules, wide=planned.wide)
         return figures(planned, Context(self._catalog, self._model, moment, scope), dict(labels))

@@ -7,10 +7,12 @@ from tiermesh_pack.semantic import Measure
 
 from tiermesh_aggregator import calendars
 from tiermesh_aggregator.compiling.compiled import Compiled
-from tiermesh_aggregator.compiling.parts import Context, Frame, few, grouped, has_words, key_name, part_kind, words_name
+from tiermesh_aggregator.compiling.disclosure import summed
+from tiermesh_aggregator.compiling.parts import Context, Frame, grouped, has_words, key_name, part_kind, words_name
 from tiermesh_aggregator.compiling.plan import Plan
 from tiermesh_aggregator.compiling.scope import Members
 from tiermesh_aggregator.compiling.source import Expression, Source, raw
+from tiermesh_aggregator.compiling.suppressing import Lines, beside, complemented, few, size
 from tiermesh_aggregator.compiling.wording import caption, scope_notes, side_label
 from tiermesh_aggregator.failures import UnknownNameError
 from tiermesh_aggregator.query import Aggregation, ColumnKind, Ordering, ResultColumn
@@ -39,7 +41,7 @@ class _Figures:
 
     def compiled(self) -> Compiled:
         groups = self._groups()
-        values = groups.cte("v")
+        values = self._suppressed(groups.cte("v"))
         self._sides(values)
         self._keys(values)
         figures = {measure.name: self._figure(values, measure) for measure in self._plan.measures}
@@ -61,7 +63,7 @@ class _Figures:
                 index for index, (column, _) in enumerate(self._columns) if column.measure and column.name in additive
             ),
             suppressed=suppressed,
-            wide=self._context.scope.wide,
+            sums=tuple(summed(self._query, self._plan.parts, self._plan.grains)) if self._context.scope.wide else (),
             fill=self._fill(),
         )
 
@@ -90,6 +92,17 @@ class _Figures:
             label = sa.cast(sa.literal(side_label(side, self._labels), sa.Text), sa.Text)
             sides.append(sa.select(raw(str(number)).label("side_number"), label.label("side"), *one.c))
         return sa.union_all(*sides)
+
+    def _suppressed(self, groups: sa.CTE) -> sa.CTE:
+        if not self._context.scope.wide:
+            return groups
+        keys = [key_name(index) for index in range(len(self._plan.dimensions))]
+        person = self._context.model.person
+        of_people = all(person is not None and one.name in person.dimensions for one in self._plan.dimensions)
+        minimum = self._context.scope.minimum_group
+        chosen = any(one.choices for one in summed(self._query, (), ()))
+        counts = (size, beside) if chosen else (size,)
+        return complemented(groups, Lines(tuple(keys), bool(self._query.sides), of_people, minimum, counts))
 
     def _with_everyone(self) -> bool:
         """Whether who has no record belongs into the answer: "least" must find those with nothing at all."""

@@ -16,11 +16,15 @@ from tiermesh_aggregator.compiling.catalog import Catalog
 from tiermesh_aggregator.compiling.plan import Part, Plan
 from tiermesh_aggregator.compiling.scope import Members, RowScope
 from tiermesh_aggregator.compiling.source import Expression, Source, raw
+from tiermesh_aggregator.compiling.suppressing import beside, few, size, too_few
 from tiermesh_aggregator.query import ColumnKind, Moment, Period
 
 wide_decimal = sa.Numeric(38, 6)
-few = "few"
-"""Column of a part: 1 where a group holds a few people whose single records the viewer may not see."""
+real = "real"
+"""Column of a part of a wide statement: 0 where a row only guards a group against subtraction."""
+
+
+_unknown: Expression = sa.cast(sa.null(), sa.BigInteger())
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ def grouped(plan: Plan, context: Context, frame: Frame, *, everyone: bool) -> sa
     selects = [_select(plan, context, frame, parts, plan.dimensions) for parts in together.values()]
     if everyone:
         selects.append(_people(plan, context, frame))
+    if context.scope.wide:
+        selects += [one for parts in together.values() for one in _outside(plan, context, frame, parts)]
     folded = _folded(plan, context, selects)
     return _with_totals(plan, context, frame, folded, below) if below else folded
 
@@ -105,7 +111,7 @@ def _select(
     }
     columns = [*keys, *_padded(plan, context, counted)]
     if context.scope.wide:
-        columns.append(_few(context, source, parts, [[]] if alone else rules))
+        columns += [*_few(context, source, parts, [[]] if alone else rules), raw("1").label(real)]
     chosen = sa.select(*columns).select_from(_from(source, timed.steps)).where(*where)
     return chosen.group_by(*[key.element for key in keys]) if keys else chosen
 
@@ -202,17 +208,51 @@ def _type(part: Part) -> sa.types.TypeEngine[Any]:
 
 def _few(
     context: Context, source: Source, parts: Sequence[Part], rules: Sequence[Sequence[Expression]]
-) -> sa.Label[Any]:
-    flags: list[Expression] = []
-    for part, rule in zip(parts, rules, strict=True):
-        visibility = context.model.visibility[part.measure.visibility or part.entity.visibility]
-        if visibility.everyone:
-            continue
-        unseen = context.scope.hidden(source, rule)
-        limit = raw(str(context.scope.minimum_group))
-        flags.append(sa.and_(unseen > raw("0"), unseen < limit))
-    one, zero = raw("1"), raw("0")
-    return sa.case((sa.or_(*flags), one), else_=zero).label(few) if flags else zero.label(few)
+) -> list[sa.Label[Any]]:
+    counts = [
+        context.scope.hidden(source, rule)
+        for part, rule in zip(parts, rules, strict=True)
+        if not _everybodys(context, part)
+    ]
+    small, least = too_few(counts, context.scope.minimum_group)
+    return [small.label(few), least.label(size), _unknown.label(beside)]
+
+
+def _everybodys(context: Context, part: Part) -> bool:
+    return context.model.visibility[part.measure.visibility or part.entity.visibility].everyone
+
+
+def _outside(plan: Plan, context: Context, frame: Frame, parts: Sequence[Part]) -> list[sa.Select[Any]]:
+    """Per group, the unseen people whom only a filter keeps out: without it the group would be shown with them."""
+    parts = [part for part in parts if not _everybodys(context, part)]
+    if not parts:
+        return []
+    entity, time = parts[0].entity, parts[0].measure.time
+    effective = time if time and entity.times[time].kind == "effective" else ""
+    source = Source(context.catalog, context.model, entity, context.moment, effective=effective)
+    wanted = [dimension.name for dimension in plan.dimensions if dimension.kind == "time"]
+    years = _by_year(plan, entity, entity.times[time]) if time else False
+    timed = calendar_sql.bound(source, time, frame.period, wanted, context.moment, years=years)
+    keys = _keys(plan, source, timed.grains, plan.dimensions, context)
+    chosen = _filters(plan, source, parts[0], context.moment)
+    members = context.scope.members(source, frame.members)
+    chosen += [sa.and_(*members)] if members else []
+    if not chosen:
+        return []
+    held = [sa.func.coalesce(one, sa.false()) for one in chosen]
+    left_out = [[sa.not_(one), *(other for other in held if other is not one)] for one in held] + (
+        [[sa.not_(sa.and_(*held))]] if len(held) > 1 else []
+    )
+    counts = [
+        context.scope.hidden(source, [*(filters.condition(source, rule) for rule in part.measure.conditions), *outside])
+        for part in parts
+        for outside in left_out
+    ]
+    small, least = too_few(counts, context.scope.minimum_group)
+    columns = [*keys, *_padded(plan, context, {}), small.label(few), _unknown.label(size), least.label(beside)]
+    columns.append(raw("0").label(real))
+    guard = sa.select(*columns).select_from(_from(source, timed.steps)).where(*timed.conditions)
+    return [guard.group_by(*[key.element for key in keys]) if keys else guard]
 
 
 def _people(plan: Plan, context: Context, frame: Frame) -> sa.Select[Any]:
@@ -242,7 +282,7 @@ def _people(plan: Plan, context: Context, frame: Frame) -> sa.Select[Any]:
             where.append(filters.filtered(source, dimension, one, context.moment, f"filters[{index}].values"))
     columns: list[Any] = [*keys, *_padded(plan, context, {})]
     if context.scope.wide:
-        columns.append(raw("0").label(few))
+        columns += [raw("0").label(few), _unknown.label(size), _unknown.label(beside), raw("1").label(real)]
     chosen = sa.select(*columns).select_from(source.from_clause).where(*where)
     return chosen.group_by(*[key.element for key in keys])
 
@@ -253,7 +293,10 @@ def _folded(plan: Plan, context: Context, selects: Sequence[sa.Select[Any]]) -> 
     stacked = sa.union_all(*selects).subquery("s")
     keys = [column for column in stacked.c if column.name[0] in "kw" and column.name[1:].isdigit()]
     rest = [column for column in stacked.c if column not in keys]
-    folded = sa.select(*keys, *[sa.func.max(column).label(column.name) for column in rest])
+    folds: dict[str, Any] = {size: sa.func.min, beside: sa.func.min}
+    folded = sa.select(*keys, *[folds.get(column.name, sa.func.max)(column).label(column.name) for column in rest])
+    if context.scope.wide:
+        folded = folded.having(sa.func.max(stacked.c[real]) > raw("0"))
     return folded.group_by(*keys) if keys else folded
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from tiermesh_pack.semantic import Dimension, Domain, Entity, Measure, SemanticModel, Visibility, grains
 
 from tiermesh_aggregator import calendars
+from tiermesh_aggregator.compiling.disclosure import all_compatible, summed
 from tiermesh_aggregator.compiling.filters import meant, nearest
 from tiermesh_aggregator.compiling.scope import restricting
 from tiermesh_aggregator.failures import BadFieldError, UnknownNameError
@@ -93,8 +94,8 @@ def dimension_of(domain: Domain, name: str, place: str) -> Dimension:
     return found
 
 
-def plan(model: SemanticModel, query: Query, moment: Moment, viewer: Viewer) -> Plan:
-    """Takes the defaults and checks the names of a question that is no list."""
+def plan(model: SemanticModel, query: Query, moment: Moment, viewer: Viewer, *, beyond: bool = True) -> Plan:
+    """Takes the defaults and checks the names of a question that is no list. Not `beyond`: visible people only."""
     domain = domain_of(model, query.domain)
     measures = _measures(domain, query)
     parts: dict[str, Part] = {}
@@ -117,7 +118,8 @@ def plan(model: SemanticModel, query: Query, moment: Moment, viewer: Viewer) -> 
         limit=limit_of(query),
     )
     _check_sides(query)
-    wide = _wide(query, domain, [part.measure for part in parts.values()], dimensions, restricting(rules, viewer))
+    limits = restricting(rules, viewer)
+    wide = beyond and _wide(query, domain, [part.measure for part in parts.values()], dimensions, limits)
     return Plan(query, domain, measures, parts, halves, dimensions, rules, wide, limit_of(query))
 
 
@@ -210,6 +212,10 @@ def _wide(
         return False
     widest = {"company"} if Population.COMPANY in populations else {"company", "department"}
     singled_out = [*dimensions, *(domain.dimensions[one.field] for one in query.filters)]
+    parts = [measure.name for measure in measures]
+    grains_of = [dimension.name for dimension in dimensions if dimension.kind == "time"]
+    if not all_compatible(summed(query, parts, grains_of)):
+        return False
     return (
         all(rule.aggregates in widest for rule in limits)
         and not any(dimension.identifying for dimension in singled_out)

@@ -28,6 +28,8 @@ class Call:
     tenant: str
     moment: Moment
     timeout: float
+    answer_id: str = ""
+    """What ties the calls of one answer together."""
 
 
 @dataclass(frozen=True)

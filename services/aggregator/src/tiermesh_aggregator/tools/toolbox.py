@@ -65,7 +65,7 @@ class Toolbox:
     def _bulk_run(self, domain: Domain) -> Any:
         async def run(arguments: Arguments, call: Call) -> ResultTable:
             query = bulk.query(domain.name, arguments)
-            return (await self._answering.answer(query, call.moment, call.viewer, call.timeout)).table
+            return (await self._answering.answer(query, call.moment, call.viewer, call.timeout, call.answer_id)).table
 
         return run
 
@@ -88,7 +88,7 @@ class Toolbox:
     def _lookup_run(self, domain: Domain, lookup: Lookup) -> Any:
         async def run(arguments: Arguments, call: Call) -> ResultTable:
             query = lookups.query(domain, lookup, arguments, call.moment, call.viewer)
-            return (await self._answering.answer(query, call.moment, call.viewer, call.timeout)).table
+            return (await self._answering.answer(query, call.moment, call.viewer, call.timeout, call.answer_id)).table
 
         return run
 
