@@ -1,5 +1,7 @@
 """Intents, axes, rules and examples as a pack hands them over."""
 
+import json
+
 import pytest
 from tiermesh_pack import conversations, load_pack
 
@@ -51,6 +53,15 @@ def test_a_neighbour_that_does_not_exist_is_told(folder, problems_of):
     folder.change("vocabulary/intents.yaml", "sales.policy: The rules", "sales.rules: The rules")
 
     assert 'vocabulary/intents.yaml:10: neighbour "sales.rules" is no intent' in problems_of(folder)
+
+
+@pytest.mark.parametrize("text", ["x" * 61, "See <b>this</b>", "[link](there)"])
+def test_a_suggestion_that_no_pill_could_show_is_told(folder, problems_of, text):
+    folder.change(
+        "vocabulary/intents.yaml", "    neighbours:", f"    suggestions: [{json.dumps(text)}]\n    neighbours:"
+    )
+
+    assert any(problem.startswith("vocabulary/intents.yaml:") for problem in problems_of(folder))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,13 @@ from tiermesh_runtime.testing import Keys, new_keys, signed_metadata
 from tiermesh_suggester.servicer import Dependencies, SuggesterServicer
 from tiermesh_suggester.settings import SuggesterSettings
 
+BY_DEPARTMENT, WITH_LAST_YEAR = "Show it by department", "Compare it with last year"
+CARRY_OVER, BOOK = "What is the carry-over rule?", "Book a day off next Friday"
 PACK = Path(__file__).parents[3] / "packs" / "hr"
+
+
+# Texts whose intent is no leave history; the pack's own suggestions have their own.
+INTENTS = {CARRY_OVER: "leave.policy", BOOK: "leave.apply"}
 
 
 @dataclass
@@ -34,13 +40,15 @@ class ScriptedExecutor(executor_service_pb2_grpc.ExecutorServiceServicer):
     reply: str = json.dumps(
         {
             "pills": [
-                {"text": "Show it by department", "kind": "drill_down"},
-                {"text": "Compare it with last year", "kind": "compare"},
-                {"text": "What is the carry-over rule?", "kind": "explain"},
-                {"text": "Remind those with open requests", "kind": "act"},
+                {"text": BY_DEPARTMENT, "kind": "drill_down"},
+                {"text": WITH_LAST_YEAR, "kind": "compare"},
+                {"text": CARRY_OVER, "kind": "explain"},
+                {"text": BOOK, "kind": "act"},
             ]
         }
     )
+    # Instead of `reply`: text, an event to wait for before what follows, or the error that ends it.
+    pieces: list[str | asyncio.Event | RpcError] = field(default_factory=list)
     error: RpcError | None = None
     go: asyncio.Event = field(default_factory=asyncio.Event)
     started: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,18 +65,24 @@ class ScriptedExecutor(executor_service_pb2_grpc.ExecutorServiceServicer):
             raise
         if self.error is not None:
             raise self.error
-        for piece in (self.reply[:20], self.reply[20:]):
-            yield executor_service_pb2.GenerateResponse(text=answer_pb2.TextChunk(text=piece))
+        for piece in self.pieces or (self.reply[:20], self.reply[20:]):
+            if isinstance(piece, asyncio.Event):
+                await piece.wait()
+            elif isinstance(piece, RpcError):
+                raise piece
+            else:
+                yield executor_service_pb2.GenerateResponse(text=answer_pb2.TextChunk(text=piece))
         entry = usage_pb2.LedgerEntry(entry_id="e1", tag="suggest", cost_micros=42)
         yield executor_service_pb2.GenerateResponse(done=executor_service_pb2.GenerateDone(ledger=[entry]))
 
 
 @dataclass
 class ScriptedClassifier(classifier_service_pb2_grpc.ClassifierServiceServicer):
-    """Calls everything `intent`, `cardinality` and sure, but for texts in `changes`."""
+    """Calls everything leave history of `cardinality` and is sure, but for `INTENTS` and texts in `changes`."""
 
     cardinality: str = "one"
     changes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    histories: list[Any] = field(default_factory=list)
     error: RpcError | None = None
     batches: list[list[str]] = field(default_factory=list)
 
@@ -76,15 +90,35 @@ class ScriptedClassifier(classifier_service_pb2_grpc.ClassifierServiceServicer):
         if self.error is not None:
             raise self.error
         self.batches.append([item.text for item in request.items])
+        self.histories.extend(item.history for item in request.items)
         return classifier_service_pb2.ClassifyBatchResponse(scores=[self._scores(item.text) for item in request.items])
 
     def _scores(self, text: str) -> scores_pb2.Scores:
-        labels = {"intent": "leave.history", "probability": 0.9, "cardinality": self.cardinality, "ambiguous": "no"}
+        labels = {
+            "intent": INTENTS.get(text, "leave.history"),
+            "probability": 0.9,
+            "cardinality": self.cardinality,
+            "aggregation": "none",
+            "ambiguous": "no",
+            "stakes": "low",
+            "people": [],
+            "measure": "",
+        }
         labels |= self.changes.get(text, {})
+        slots = scores_pb2.Slots(people=[scores_pb2.Slot(value=name) for name in labels["people"]])
+        if labels["measure"]:
+            slots.measures.add(value=labels["measure"])
         return scores_pb2.Scores(
             intent=scores_pb2.AxisScore(label=labels["intent"], probability=labels["probability"]),
-            scope=scores_pb2.ScopeScores(cardinality=scores_pb2.AxisScore(label=labels["cardinality"])),
-            difficulty=scores_pb2.DifficultyScores(ambiguous=scores_pb2.AxisScore(label=labels["ambiguous"])),
+            scope=scores_pb2.ScopeScores(
+                cardinality=scores_pb2.AxisScore(label=labels["cardinality"]),
+                aggregation=scores_pb2.AxisScore(label=labels["aggregation"]),
+                slots=slots,
+            ),
+            difficulty=scores_pb2.DifficultyScores(
+                ambiguous=scores_pb2.AxisScore(label=labels["ambiguous"]),
+                stakes=scores_pb2.AxisScore(label=labels["stakes"]),
+            ),
         )
 
 
@@ -97,6 +131,9 @@ class Stage:
     pack: Pack
     keys: Keys
     stub: suggester_service_pb2_grpc.SuggesterServiceAsyncStub
+    unavailable: RpcError = field(
+        default_factory=lambda: RpcError(grpc.StatusCode.UNAVAILABLE, "NOT_READY", "not ready yet")
+    )
 
     def begin(self, **changes: Any) -> pb.SuggestRequest:
         begin = pb.SuggestBegin(
@@ -108,7 +145,7 @@ class Stage:
             ),
         )
         for name, value in changes.items():
-            if isinstance(value, int | str):
+            if isinstance(value, int | str | float):
                 setattr(begin, name, value)
             elif value is None:
                 begin.ClearField(name)
@@ -125,7 +162,10 @@ class Stage:
 
 @pytest.fixture(scope="session")
 def pack() -> Pack:
-    return load_pack(PACK)
+    loaded = load_pack(PACK)
+    for intent in loaded.vocabulary.intents.values():
+        INTENTS.update(dict.fromkeys(intent.suggestions, intent.name))
+    return loaded
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from tiermesh.common.v1 import pill_pb2, table_pb2
 from tiermesh.suggester.v1 import suggester_service_pb2 as pb
 from tiermesh_runtime.errors import RpcError, from_call
 
+BOOK, CARRY_OVER = "Book a day off next Friday", "What is the carry-over rule?"
+
 
 async def sent(*requests: pb.SuggestRequest) -> AsyncIterator[pb.SuggestRequest]:
     for request in requests:
@@ -22,6 +24,10 @@ async def collected(call: Any) -> tuple[list[pill_pb2.Pill], pb.SuggestDone]:
     events = [event async for event in call]
     assert events[-1].HasField("done")
     return [event.pill for event in events[:-1]], events[-1].done
+
+
+async def events_of(call: Any) -> list[pb.SuggestResponse]:
+    return [event async for event in call]
 
 
 async def test_the_model_s_pills_are_checked_in_one_batch_and_streamed(stage: Any) -> None:
@@ -70,9 +76,12 @@ async def test_informed_mode_waits_for_the_table_and_tells_the_model_of_it(stage
 async def test_a_person_without_reports_sees_no_team_pills(stage: Any) -> None:
     stage.executor.go.set()
     stage.classifier.cardinality = "team"
+    intents = {text: name for name, intent in stage.pack.vocabulary.intents.items() for text in intent.suggestions}
     pills, done = await collected(stage.suggest(sent(stage.begin()), roles=("employee",)))
-    assert pills == []
-    assert done.dropped["not_visible"] == 4
+    # The rules are everybody's; all else is said to be about a team here.
+    assert pills
+    assert all(pill.text == CARRY_OVER or intents[pill.text].endswith(".policy") for pill in pills)
+    assert done.dropped["not_visible"] == 3
 
 
 async def test_dead_ends_fall_out_and_the_pack_fills_up(stage: Any) -> None:
@@ -81,10 +90,11 @@ async def test_dead_ends_fall_out_and_the_pack_fills_up(stage: Any) -> None:
         "Show it by department": {"intent": "out_of_scope"},
         "Compare it with last year": {"probability": 0.1},
         "What is the carry-over rule?": {"ambiguous": "yes"},
+        BOOK: {"stakes": "high"},
     }
-    pills, done = await collected(stage.suggest(sent(stage.begin())))
-    assert done.dropped == {"unknown_intent": 1, "low_confidence": 2}
-    assert [pill.source for pill in pills].count(pill_pb2.PILL_SOURCE_MODEL) == 1
+    pills, done = await collected(stage.suggest(sent(stage.begin(count=2))))
+    assert done.dropped == {"unknown_intent": 1, "low_confidence": 2, "sensitive": 1}
+    assert [pill.source for pill in pills].count(pill_pb2.PILL_SOURCE_MODEL) == 0
     assert [pill.source for pill in pills].count(pill_pb2.PILL_SOURCE_FALLBACK) == 2
     assert done.fallback_cause == "too_few"
 
@@ -104,6 +114,8 @@ async def test_when_the_classifier_is_down_nothing_unchecked_of_the_model_is_sho
     pills, done = await collected(stage.suggest(sent(stage.begin())))
     assert {pill.source for pill in pills} == {pill_pb2.PILL_SOURCE_FALLBACK}
     assert done.fallback_cause == "classifier_down"
+    # Nobody says what these lead to, so nobody else is asked to believe it.
+    assert not any(event.HasField("scores") for event in await events_of(stage.suggest(sent(stage.begin()))))
 
 
 async def test_a_turn_that_was_not_classified_costs_no_model_call(stage: Any) -> None:

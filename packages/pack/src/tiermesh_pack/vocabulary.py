@@ -32,6 +32,8 @@ class Intent:
     """Names of per-entity tools that serve it."""
     neighbours: Mapping[str, str]
     """Intents it is easily taken for, each with what tells them apart."""
+    suggestions: tuple[str, ...] = ()
+    """Questions of this intent that read well as suggestions, in the pack's language; best first."""
 
     @property
     def write(self) -> bool:
@@ -103,6 +105,7 @@ def _intent(name: str, entry: Mapping[str, Any]) -> Intent:
         default_measure=entry.get("default_measure", ""),
         tools=tuple(entry.get("tools", ())),
         neighbours=dict(entry.get("neighbours", {})),
+        suggestions=tuple(entry.get("suggestions", ())),
     )
 
 

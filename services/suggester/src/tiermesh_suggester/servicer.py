@@ -4,38 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import grpc
 import structlog
 from google.protobuf.duration_pb2 import Duration
 from opentelemetry import trace
-from tiermesh.common.v1 import pill_pb2
 from tiermesh.suggester.v1 import suggester_service_pb2 as pb
 from tiermesh.suggester.v1 import suggester_service_pb2_grpc as rpc
 from tiermesh_pack import Pack
 from tiermesh_runtime.errors import RpcError, invalid_field
-from tiermesh_runtime.principal import Principal, current
+from tiermesh_runtime.principal import current
 
 from tiermesh_suggester.clients import BatchClassifier, ExecutorModel
-from tiermesh_suggester.fallback import Asked
+from tiermesh_suggester.leading import Leading
 from tiermesh_suggester.settings import SuggesterSettings
-from tiermesh_suggester.track import Answer, ReadyPill, Track, Turn
+from tiermesh_suggester.spend import TenantSpend
+from tiermesh_suggester.track import Answer, Checks, Track
+from tiermesh_suggester.translation import cells_of, next_history, response_of, turn_of
+from tiermesh_suggester.words import PackWords
 
 if TYPE_CHECKING:  # the stubs' asynchronous side has a name for type checkers only
     from tiermesh.classifier.v1.classifier_service_pb2_grpc import ClassifierServiceAsyncStub
     from tiermesh.executor.v1.executor_service_pb2_grpc import ExecutorServiceAsyncStub
 
-DEFAULT_COUNT = 3
-KIND_VALUES = {
-    "drill_down": pill_pb2.PILL_KIND_DRILL_DOWN,
-    "compare": pill_pb2.PILL_KIND_COMPARE,
-    "act": pill_pb2.PILL_KIND_ACT,
-    "explain": pill_pb2.PILL_KIND_EXPLAIN,
-}
+# Prose from which enough of an answer without a table is known.
+ENOUGH_CHARACTERS = 500
 Context = grpc.aio.ServicerContext[object, object]
 
 
@@ -47,6 +43,7 @@ class Dependencies:
     pack: Pack
     executor: ExecutorServiceAsyncStub
     classifier: ClassifierServiceAsyncStub
+    spend: TenantSpend = field(default_factory=TenantSpend)
 
 
 class SuggesterServicer(rpc.SuggesterServiceServicer):
@@ -54,6 +51,9 @@ class SuggesterServicer(rpc.SuggesterServiceServicer):
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._with = dependencies
+        pack, settings = dependencies.pack, dependencies.settings
+        leading = Leading(pack, frozenset(settings.proposed_intents), settings.min_intent_probability)
+        self._checks = Checks(pack, PackWords(pack), leading)
 
     async def Suggest(
         self, request_iterator: AsyncIterator[pb.SuggestRequest], context: Context
@@ -66,27 +66,35 @@ class SuggesterServicer(rpc.SuggesterServiceServicer):
                 "PACK_VERSION_MISMATCH",
                 f"the pack {self._with.pack.identity} is loaded, not {begin.context.pack_version}",
             )
-        principal = current()
-        model = ExecutorModel(
-            self._with.executor, begin.context, self._with.settings.model_seconds, begin.max_cost_micros
-        )
+        model = self._model(begin)
         classifier = BatchClassifier(
-            self._with.classifier, begin.context, begin.history, self._with.settings.classify_seconds
+            self._with.classifier, begin.context, next_history(begin), self._with.settings.classify_seconds
         )
-        track = Track(self._with.pack, model, classifier, self._with.settings.min_intent_probability)
+        track = Track(self._checks, model, classifier)
         answer = Answer()
         reading = asyncio.create_task(_follow(request_iterator, answer))
         count = 0
         try:
-            async for ready in track.pills(_turn(begin, principal), answer):
-                count += 1
-                yield pb.SuggestResponse(pill=_pill(ready))
+            async with contextlib.aclosing(track.pills(turn_of(begin, current().roles), answer)) as pills:
+                async for ready in pills:
+                    count += 1
+                    yield response_of(ready)
         finally:
             reading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await reading
         _observe(track, count)
         yield pb.SuggestResponse(done=_done(track, model))
+
+    def _model(self, begin: pb.SuggestBegin) -> ExecutorModel:
+        return ExecutorModel(
+            self._with.executor,
+            begin.context,
+            self._with.spend,
+            self._with.settings.model_seconds,
+            begin.max_cost_micros,
+            begin.max_cost_per_day_micros,
+        )
 
 
 async def _begin(requests: AsyncIterator[pb.SuggestRequest]) -> pb.SuggestBegin:
@@ -103,51 +111,33 @@ async def _follow(requests: AsyncIterator[pb.SuggestRequest], answer: Answer) ->
         match request.WhichOneof("event"):
             case "answer_text":
                 answer.so_far.add_text(request.answer_text)
+                if len(answer.so_far.text) >= ENOUGH_CHARACTERS:
+                    answer.enough.set()
             case "table":
-                answer.so_far.columns = tuple(column.label or column.name for column in request.table.columns)
-                answer.so_far.rows = request.table.rows
+                table = request.table
+                labels = [column.label or column.name for column in table.columns]
+                answer.so_far.show_table(labels, table.rows, cells_of(table.sample))
                 answer.enough.set()
             case "answer_restarted":
                 answer.so_far.restart()
+                answer.enough.clear()
             case "answer_completed":
+                answer.failed = not request.answer_completed.complete
+                answer.ended.set()
                 answer.enough.set()
             case "begin":
                 structlog.get_logger().warning("second_begin_ignored")
+    answer.ended.set()
     answer.enough.set()
 
 
-def _turn(begin: pb.SuggestBegin, principal: Principal) -> Turn:
-    scores = begin.scores
-    slots = scores.scope.slots
-    return Turn(
-        question=begin.question,
-        asked=Asked(
-            intent=scores.intent.label,
-            aggregation=scores.scope.aggregation.label,
-            domain=slots.domain.value or scores.intent.label.partition(".")[0],
-            measure=next((slot.value for slot in slots.measures), ""),
-            group_by=tuple(slot.value for slot in slots.group_by),
-        ),
-        mix={score.label: score.probability for score in scores.surround.distribution},
-        roles=principal.roles,
-        count=begin.count or DEFAULT_COUNT,
-        shown=list(begin.shown),
-        informed=begin.mode == pb.SUGGEST_MODE_INFORMED,
-        classified=begin.HasField("scores"),
-    )
-
-
-def _pill(ready: ReadyPill) -> pill_pb2.Pill:
-    return pill_pb2.Pill(
-        pill_id=uuid.uuid4().hex,
-        text=ready.candidate.text,
-        kind=KIND_VALUES[ready.candidate.kind],
-        source=pill_pb2.PILL_SOURCE_MODEL if ready.from_model else pill_pb2.PILL_SOURCE_FALLBACK,
-    )
-
-
 def _done(track: Track, model: ExecutorModel) -> pb.SuggestDone:
-    done = pb.SuggestDone(dropped=track.dropped.counts, ledger=model.ledger, fallback_cause=track.fallback_cause)
+    done = pb.SuggestDone(
+        dropped=track.dropped.counts,
+        ledger=model.ledger,
+        fallback_cause=track.fallback_cause,
+        at_least=model.at_least,
+    )
     if track.first_pill_seconds is not None:
         duration = Duration()
         duration.FromMicroseconds(round(track.first_pill_seconds * 1e6))

@@ -21,5 +21,9 @@ class SuggesterSettings(ServiceSettings):
     model_seconds: float = Field(default=6.0, gt=0, le=60, description="seconds that the model gets for its candidates")
     classify_seconds: float = Field(default=1.0, gt=0, le=10, description="seconds for classifying the candidates")
     min_intent_probability: float = Field(
-        default=0.4, ge=0, le=1, description="least probability of a candidate's intent"
+        default=0.6, ge=0, le=1, description="least probability of a candidate's intent"
+    )
+    proposed_intents: tuple[str, ...] = Field(
+        default=("leave.apply", "leave.cancel", "expenses.submit"),
+        description="JSON list of the write intents that end in a proposal; others are not suggested",
     )

@@ -1,22 +1,33 @@
-"""The pill track of one turn: wait for what the mode needs, ask the model, check, or fall back. Knows no transport."""
+"""The pill track of one turn: the model's candidates as they come, each checked and sent when ready, then the pack's.
+
+Knows no transport. What a check is about is in a module of its own; here is when it happens.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from tiermesh_pack import Pack
 
-from tiermesh_suggester.candidates import Candidate, Dropped, fresh, mixed, parse_candidates, presentable
+from tiermesh_suggester.candidates import Candidate, Dropped, fault_of
 from tiermesh_suggester.fallback import Asked, fallback_candidates
+from tiermesh_suggester.leading import MANAGER, Classified, Labels, Leading
+from tiermesh_suggester.likeness import Seen
+from tiermesh_suggester.mix import Mix
 from tiermesh_suggester.prompt import AnswerSoFar, instructions, message
-from tiermesh_suggester.visibility import Classified, leading_somewhere
+from tiermesh_suggester.reading import CandidateReader
+from tiermesh_suggester.words import PackWords
 
 # As many of the pack's own candidates are classified as one cheap batch holds.
-MAX_FALLBACK_CANDIDATES = 16
+MAX_FALLBACK_CANDIDATES = 24
+# Of the time that pills have after the answer, the model's share; the rest is for the pack's pills in its place.
+MODEL_SHARE = 0.6
+_UNKNOWN = Labels(intent="", probability=0.0)
 
 
 class ModelFailedError(Exception):
@@ -30,8 +41,8 @@ class ClassifierFailedError(Exception):
 class Model(Protocol):
     """Where candidates come from."""
 
-    async def candidates(self, instructions: str, message: str) -> str:
-        """Return the model's JSON. Raises ModelFailedError."""
+    def pieces(self, instructions: str, message: str) -> AsyncGenerator[str, None]:
+        """Yield the model's JSON as it is written. Raises ModelFailedError."""
         ...
 
 
@@ -39,7 +50,7 @@ class Classifier(Protocol):
     """What says whether a candidate leads somewhere."""
 
     async def classify(self, candidates: Sequence[Candidate]) -> list[Classified]:
-        """Classify all in one call. Raises ClassifierFailedError."""
+        """Classify all in one call, as questions of the next turn. Raises ClassifierFailedError."""
         ...
 
 
@@ -58,84 +69,205 @@ class Turn:
     informed: bool
     # False when the classifier was down: the model's candidates could not be checked either.
     classified: bool
+    # Earlier questions of the conversation.
+    earlier: Sequence[str] = ()
+    # What the question means, where its labels can tell.
+    meaning: Hashable | None = None
+    locale: str = ""
+    # Seconds that the caller takes pills after the answer; None when it did not say.
+    after_answer: float | None = None
 
 
 @dataclass(frozen=True)
 class ReadyPill:
-    """A pill that may be shown."""
+    """A pill that may be shown; `scores` is its classification, None when nobody classified it."""
 
     candidate: Candidate
     from_model: bool
+    scores: object = None
 
 
 @dataclass
 class Answer:
-    """The answer as it comes in, and the moment from which enough of it is known."""
+    """The answer as it comes in: the moment from which enough of it is known, and its end."""
 
     so_far: AnswerSoFar = field(default_factory=AnswerSoFar)
     enough: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What every turn of a deployment is checked with."""
+
+    pack: Pack
+    words: PackWords
+    leading: Leading
 
 
 @dataclass
 class Track:
     """Runs once per turn; `dropped`, `fallback_cause` and `first_pill_seconds` tell afterwards how it went."""
 
-    pack: Pack
+    checks: Checks
     model: Model
     classifier: Classifier
-    min_probability: float
     dropped: Dropped = field(default_factory=Dropped)
     fallback_cause: str = ""
     first_pill_seconds: float | None = None
 
-    async def pills(self, turn: Turn, answer: Answer) -> AsyncIterator[ReadyPill]:
-        """Yield the turn's pills: the model's, filled up from the pack where they are too few."""
+    async def pills(self, turn: Turn, answer: Answer) -> AsyncGenerator[ReadyPill, None]:
+        """Yield the turn's pills, each when it is ready: the model's, filled up from the pack."""
         started = time.monotonic()
-        for ready in await self._chosen(turn, answer):
-            if self.first_pill_seconds is None:
-                self.first_pill_seconds = time.monotonic() - started
-            yield ready
+        async with aclosing(self._ready(turn, answer)) as pills:
+            async for pill in pills:
+                if self.first_pill_seconds is None:
+                    self.first_pill_seconds = time.monotonic() - started
+                yield pill
 
-    async def _chosen(self, turn: Turn, answer: Answer) -> list[ReadyPill]:
-        own = await self._from_model(turn, answer)
-        pills = [ReadyPill(candidate, from_model=True) for candidate in mixed(own, turn.mix, turn.count)]
-        missing = turn.count - len(pills)
-        if missing:
+    async def _ready(self, turn: Turn, answer: Answer) -> AsyncGenerator[ReadyPill, None]:
+        if not self.checks.words.speaks(turn.question, turn.locale):
+            # Nothing here could word a pill in that language and know where it leads.
+            self.fallback_cause = "language"
+            return
+        mix: Mix[Classified] = Mix(turn.mix, turn.count)
+        seen = Seen.before((turn.question, *turn.earlier, *turn.shown), turn.meaning)
+        async with aclosing(self._waves(turn, answer, mix)) as waves:
+            async for wave in waves:
+                try:
+                    leading = await self._checked(wave, turn, answer, seen, self.dropped)
+                except ClassifierFailedError:
+                    self.fallback_cause = "classifier_down"
+                    break
+                for one in leading:
+                    if mix.take(one.candidate.kind, one):
+                        yield ReadyPill(one.candidate, from_model=True, scores=one.scores)
+        for one in mix.rest():
+            yield ReadyPill(one.candidate, from_model=True, scores=one.scores)
+        if mix.missing:
             self.fallback_cause = self.fallback_cause or "too_few"
-            shown = [*turn.shown, *(pill.candidate.text for pill in pills)]
-            candidates = await self._from_pack(turn, shown)
-            pills += [ReadyPill(candidate, from_model=False) for candidate in mixed(candidates, turn.mix, missing)]
-        return pills
+            for one in await self._from_pack(turn, answer, mix, seen):
+                yield ReadyPill(one.candidate, from_model=False, scores=one.scores)
 
-    async def _from_model(self, turn: Turn, answer: Answer) -> list[Candidate]:
+    async def _waves(self, turn: Turn, answer: Answer, mix: Mix[Classified]) -> AsyncGenerator[list[Candidate], None]:
+        """What the model has made whole since the last look, until it ends, fails or would be too late."""
         if not turn.classified:
             self.fallback_cause = "classifier_down"
-            return []
+            return
         if turn.informed:
             await answer.enough.wait()
-        words = message(turn.question, answer.so_far, turn.shown)
+            if answer.failed:
+                # There is nothing to follow up on; money is not spent on guesses.
+                self.fallback_cause = "answer_failed"
+                return
+        inbox: asyncio.Queue[Candidate | None] = asyncio.Queue()
+        words = message(turn.question, answer.so_far, turn.shown, mix.wanted)
+        writing = asyncio.create_task(self._write(words, inbox))
+        late = asyncio.create_task(_too_late(turn, answer))
         try:
-            text = await self.model.candidates(instructions(self.pack), words)
-            candidates = presentable(parse_candidates(text, self.dropped), self.dropped)
-            return await self._leading(fresh(candidates, turn.question, turn.shown, self.dropped), turn, self.dropped)
+            while True:
+                getting = asyncio.create_task(inbox.get())
+                await asyncio.wait({getting, late}, return_when=asyncio.FIRST_COMPLETED)
+                if not getting.done():
+                    getting.cancel()
+                    self.fallback_cause = "late"
+                    return
+                wave = [getting.result(), *_at_hand(inbox)]
+                yield [candidate for candidate in wave if candidate is not None]
+                if wave[-1] is None:
+                    return
+        finally:
+            writing.cancel()
+            late.cancel()
+            await asyncio.wait({writing, late})
+
+    async def _write(self, words: str, inbox: asyncio.Queue[Candidate | None]) -> None:
+        """Put the model's candidates into the inbox, and None after the last."""
+        reader = CandidateReader(self.dropped)
+        try:
+            async with aclosing(self.model.pieces(instructions(self.checks.pack), words)) as pieces:
+                async for piece in pieces:
+                    for candidate in reader.feed(piece):
+                        inbox.put_nowait(candidate)
         except ModelFailedError as error:
             self.fallback_cause = str(error)
-        except ClassifierFailedError:
-            self.fallback_cause = "classifier_down"
-        return []
+        else:
+            reader.close()
+        finally:
+            inbox.put_nowait(None)
 
-    async def _from_pack(self, turn: Turn, shown: Sequence[str]) -> list[Candidate]:
-        """Return the pack's own words; checked like the model's, or, when nobody can check them, as they are."""
-        candidates = fresh(fallback_candidates(self.pack, turn.asked), turn.question, shown, Dropped())
-        if self.fallback_cause == "classifier_down":
-            return candidates
-        try:
-            return await self._leading(candidates[:MAX_FALLBACK_CANDIDATES], turn, Dropped())
-        except ClassifierFailedError:
-            return candidates
-
-    async def _leading(self, candidates: Sequence[Candidate], turn: Turn, dropped: Dropped) -> list[Candidate]:
-        if not candidates:
+    async def _checked(
+        self, candidates: Sequence[Candidate], turn: Turn, answer: Answer, seen: Seen, dropped: Dropped
+    ) -> list[Classified]:
+        """Return those that may be shown; all that pass the cheap checks are classified in one call."""
+        kept: list[Candidate] = []
+        said = Seen()
+        for candidate in candidates:
+            fault = self._plain_fault(candidate.text) or seen.repeats(candidate.text) or said.repeats(candidate.text)
+            if fault:
+                dropped.note(fault)
+            else:
+                kept.append(candidate)
+                said.add(candidate.text, None)
+        if not kept:
             return []
-        classified = await self.classifier.classify(candidates)
-        return leading_somewhere(classified, roles=turn.roles, min_probability=self.min_probability, dropped=dropped)
+        shown = "\n".join((turn.question, *turn.earlier, answer.so_far.words))
+        leading = []
+        for one in await self.classifier.classify(kept):
+            labels = one.labels
+            fault = (
+                self.checks.leading.fault_of(one, turn.roles)
+                or seen.means_again(labels.meaning)
+                or ("personal_data" if self.checks.words.personal(one.candidate.text, labels.people, shown) else "")
+            )
+            if fault:
+                dropped.note(fault)
+            else:
+                leading.append(self.checks.leading.with_kind(one))
+                seen.add(one.candidate.text, labels.meaning)
+        return leading
+
+    def _plain_fault(self, text: str) -> str:
+        return fault_of(text) or ("language" if self.checks.words.in_language(text) is False else "")
+
+    async def _from_pack(self, turn: Turn, answer: Answer, mix: Mix[Classified], seen: Seen) -> list[Classified]:
+        """Return the pack's own words: checked like the model's or, when nobody can, those that need no check."""
+        candidates = fallback_candidates(self.checks.pack, turn.asked)[:MAX_FALLBACK_CANDIDATES]
+        if self.fallback_cause != "classifier_down":
+            try:
+                for one in await self._checked(candidates, turn, answer, seen, Dropped()):
+                    mix.wait(one.candidate.kind, one)
+                return mix.rest()
+            except ClassifierFailedError:
+                self.fallback_cause = "classifier_down"
+        for candidate in self._unchecked(candidates, turn):
+            if not seen.repeats(candidate.text):
+                seen.add(candidate.text, None)
+                mix.wait(candidate.kind, Classified(candidate, _UNKNOWN))
+        return mix.rest()
+
+    def _unchecked(self, candidates: Sequence[Candidate], turn: Turn) -> list[Candidate]:
+        """Those that cannot be dead ends by their make: served, and of oneself where one sees no others."""
+        leading, words = self.checks.leading, self.checks.words
+        intents = self.checks.pack.vocabulary.intents
+        return [
+            candidate
+            for candidate in candidates
+            if (not intents[candidate.intent].write or candidate.intent in leading.proposed)
+            and (MANAGER in turn.roles or not words.about_others(candidate.text))
+        ]
+
+
+def _at_hand(inbox: asyncio.Queue[Candidate | None]) -> list[Candidate | None]:
+    """Take everything that is there already."""
+    return [inbox.get_nowait() for _ in range(inbox.qsize())]
+
+
+async def _too_late(turn: Turn, answer: Answer) -> None:
+    """Return when the model has no time left: the caller ends the track a while after the answer."""
+    await answer.ended.wait()
+    if turn.after_answer is None:
+        await asyncio.Event().wait()
+    else:
+        await asyncio.sleep(turn.after_answer * MODEL_SHARE)
