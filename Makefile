@@ -7,7 +7,7 @@ NODE := $(shell command -v npm 2>/dev/null)
 BUF := protos/node_modules/.bin/buf
 
 ours := packages/contracts packages/runtime packages/policy packages/pack packages/client \
-        services/gateway services/classifier services/executor services/aggregator services/suggester services/insights \
+        services/gateway services/classifier services/executor services/aggregator services/suggester services/insights services/console \
         simulator cli
 python_sources := packages services simulator cli tests packs
 

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 services=("$@")
-[ ${#services[@]} -gt 0 ] || services=(gateway classifier executor aggregator suggester insights)
+[ ${#services[@]} -gt 0 ] || services=(gateway classifier executor aggregator suggester insights console)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -143,6 +143,7 @@ async def _stay_up(home: Home, console: Console, ports: Mapping[str, int], *, sa
     stopped = _stop_event()
     async with suite(home, ports, console) as supervisor:
         console.print(Text(f"up: gateway on 127.0.0.1:{ports['gateway']}", style="bold green"))
+        console.print(Text(f"    console on http://127.0.0.1:{ports['console']}", style="bold green"))
         if sample:
             await _samples(home, console)
         console.print(

@@ -34,6 +34,7 @@ async def examine(home: Home) -> AsyncIterator[Finding]:
         "tiermesh_aggregator",
         "tiermesh_suggester",
         "tiermesh_insights",
+        "tiermesh_console",
     ):
         found = importlib.util.find_spec(module) is not None
         yield Finding(module, found, "installed" if found else "not installed", "make setup")

@@ -12,6 +12,7 @@ from pathlib import Path
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tiermesh_pack.personas import Persona
 from tiermesh_runtime.principal import PrincipalSigner
 
 SIGN_IN_AUDIENCE = "tiermesh-gateway"
@@ -26,6 +27,7 @@ def ensure_keys(folder: Path) -> None:
     sign-in.pem and jwks.json: who signs in (the gateway reads the second).
     principal.pem and principal.pub.pem: the gateway's word to the inner services.
     action.key: the aggregator's seal on proposals.
+    console.key: the console's seal on sign-in cookies.
     """
     if not (folder / "sign-in.pem").exists():
         key = Ed25519PrivateKey.generate()
@@ -39,8 +41,9 @@ def ensure_keys(folder: Path) -> None:
         (folder / "principal.pub.pem").write_bytes(
             key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         )
-    if not (folder / "action.key").exists():
-        write_secret(folder / "action.key", secrets.token_hex(32).encode())
+    for seal in ("action.key", "console.key"):
+        if not (folder / seal).exists():
+            write_secret(folder / seal, secrets.token_hex(32).encode())
 
 
 def write_service_token(folder: Path, service: str) -> Path:
@@ -80,6 +83,23 @@ def sign_in_token(
     }
     key = (folder / "sign-in.pem").read_bytes()
     return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": SIGN_IN_KEY_ID})
+
+
+def write_people(path: Path, personas: Sequence[Persona], tenant: str) -> None:
+    """Write whom the console's development page signs in, and as which identity provider."""
+    people = [
+        {
+            "key": persona.key,
+            "name": persona.name,
+            "tenant": tenant,
+            "subject": persona.employee_id,
+            "roles": persona.roles or ("employee",),
+            "description": persona.description,
+        }
+        for persona in personas
+    ]
+    values = {"issuer": SIGN_IN_ISSUER, "key_id": SIGN_IN_KEY_ID, "people": people}
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
 def write_secret(path: Path, content: bytes) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tiermesh_pack import Problems
-from tiermesh_pack.personas import load_personas
+from tiermesh_pack.personas import Persona, load_personas
 
 
 class UnknownPersonError(Exception):
@@ -42,7 +42,12 @@ def find_person(pack: Path, name: str) -> Person:
 
 def read_personas(pack: Path) -> dict[str, Person]:
     """Return the pack's personas by name. Raises PackError when the file is not valid."""
+    return {each.key: Person(each.employee_id, each.roles or ("employee",)) for each in described_personas(pack)}
+
+
+def described_personas(pack: Path) -> tuple[Persona, ...]:
+    """Return the pack's personas with their names. Raises PackError when the file is not valid."""
     problems = Problems()
     personas = load_personas(pack / "seed" / "personas.yaml", problems)
     problems.raise_if_any()
-    return {persona.key: Person(persona.employee_id, persona.roles or ("employee",)) for persona in personas}
+    return personas

@@ -16,6 +16,7 @@ DEFAULT_PORTS: Mapping[str, int] = {
     "insights": 50055,
     "executor-tier1": 50061,
     "executor-tier2": 50062,
+    "console": 50080,
     "simulator": 50090,
 }
 
@@ -155,6 +156,22 @@ def build_stack(
                 "TIERMESH_GATEWAY_INSIGHTS_ADDRESS": at["insights"],
             },
             after=("classifier", "executor-tier1", "executor-tier2", "aggregator"),
+        ),
+        Process(
+            "console",
+            "tiermesh_console",
+            ports["console"],
+            {
+                "TIERMESH_CONSOLE_PORT": str(ports["console"]),
+                "TIERMESH_CONSOLE_GATEWAY_ADDRESS": at["gateway"],
+                "TIERMESH_CONSOLE_INSIGHTS_ADDRESS": at["insights"],
+                "TIERMESH_CONSOLE_SESSION_KEY_FILE": str(home.keys / "console.key"),
+                # Browsers on this machine reach it without TLS, and sign in as the development company's people.
+                "TIERMESH_CONSOLE_SECURE_COOKIES": "false",
+                "TIERMESH_CONSOLE_DEVELOPMENT_PEOPLE": str(home.keys / "people.json"),
+                "TIERMESH_CONSOLE_DEVELOPMENT_KEY": str(home.keys / "sign-in.pem"),
+            },
+            http=True,
         ),
     ]
     return processes

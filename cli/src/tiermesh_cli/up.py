@@ -14,11 +14,13 @@ from rich.console import Console
 from rich.text import Text
 
 from tiermesh_cli.home import Home
-from tiermesh_cli.keys import ensure_keys, write_secret, write_service_token
+from tiermesh_cli.keys import ensure_keys, write_people, write_secret, write_service_token
+from tiermesh_cli.people import described_personas
 from tiermesh_cli.running import RunningSuite
 from tiermesh_cli.stack import build_stack
 from tiermesh_cli.supervisor import Supervisor
 
+DEVELOPMENT_TENANT = "acme"
 DEFAULT_EMPLOYEES = 500
 DEFAULT_YEARS = 3
 SIMULATOR_NOTICE = "No ANTHROPIC_API_KEY: answers come from the simulator, which is no model (it follows rules)."
@@ -33,6 +35,7 @@ def prepare(home: Home) -> None:
     home.prepare()
     ensure_keys(home.keys)
     write_service_token(home.keys, "executor")
+    write_people(home.keys / "people.json", described_personas(home.pack), DEVELOPMENT_TENANT)
     if not (home.classifier_model / "manifest.json").exists():
         run_module("tiermesh_classifier.train", "--pack", str(home.pack), "--out", str(home.classifier_model))
     if not (home.data / "hr.duckdb").exists():

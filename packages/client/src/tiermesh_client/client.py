@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -72,7 +72,7 @@ class TiermeshClient:
         locale: str = "",
         no_pills: bool = False,
         timeout: float = ASK_SECONDS,
-    ) -> AsyncIterator[gateway_service_pb2.AskResponse]:
+    ) -> AsyncGenerator[gateway_service_pb2.AskResponse, None]:
         """Ask one question; yield its events from the decision to the receipt.
 
         Tries again on UNAVAILABLE, and on RESOURCE_EXHAUSTED when the gateway says when,

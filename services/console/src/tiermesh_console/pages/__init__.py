@@ -1,0 +1,1 @@
+"""One module per page: read the request, call, hand plain values to a template."""
