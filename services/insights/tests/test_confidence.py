@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiermesh_insights.confidence import confidence_report, wilson
-from tiermesh_insights.records import Judged
+from tiermesh_insights.confidence import Judged, confidence_report
+from tiermesh_insights.statistics import wilson
 
 JUDGED = st.builds(
     Judged,
@@ -53,6 +53,7 @@ def test_wilsons_interval_is_the_published_one() -> None:
     assert (rate.low, rate.high) == (pytest.approx(0.2553, abs=5e-5), pytest.approx(0.3662, abs=5e-5))
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(JUDGED), st.integers(1, 100))
 def test_no_decision_is_lost_between_the_bands(judged: list[Judged], bands: int) -> None:
     report = confidence_report(judged, bands)

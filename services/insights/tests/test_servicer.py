@@ -14,10 +14,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tiermesh.common.v1 import context_pb2, pill_pb2, routing_pb2, scores_pb2, usage_pb2
 from tiermesh.insights.v1 import insights_service_pb2 as pb
 from tiermesh.insights.v1 import insights_service_pb2_grpc as rpc
+from tiermesh_insights.analysis import Analysis
+from tiermesh_insights.board import PolicyBoard
+from tiermesh_insights.metrics import Metrics
 from tiermesh_insights.servicer import InsightsServicer
-from tiermesh_insights.settings import InsightsSettings
+from tiermesh_insights.settings import InsightsSettings, TenantTuning, Tuning
 from tiermesh_insights.store import Store
-from tiermesh_runtime.errors import from_call
+from tiermesh_runtime.errors import RpcError, from_call
 from tiermesh_runtime.server import Registration, ServiceParts, serving
 from tiermesh_runtime.testing import Keys, new_keys, signed_metadata
 
@@ -32,12 +35,24 @@ class Insights:
     stub: Any
     keys: Keys
     store: Store
+    board: PolicyBoard
 
     def recorder(self, tenant: str = "*") -> Any:
         return signed_metadata(self.keys.signer(), purpose="record", tenant=tenant, subject="gateway", roles=())
 
-    def reader(self, tenant: str = "acme", roles: tuple[str, ...] = ("router_admin",)) -> Any:
-        return signed_metadata(self.keys.signer(), tenant=tenant, roles=roles)
+    def reader(self, tenant: str = "acme", roles: tuple[str, ...] = ("router_admin",), **claims: Any) -> Any:
+        return signed_metadata(self.keys.signer(), tenant=tenant, roles=roles, **claims)
+
+    async def decide(self, *records: pb.DecisionRecord) -> None:
+        request = pb.RecordDecisionsRequest(decisions=records)
+        await self.stub.RecordDecisions(request, metadata=self.recorder(), timeout=10)
+
+    async def say(self, *outcomes: pb.Outcome) -> None:
+        request = pb.RecordOutcomesRequest(outcomes=outcomes)
+        await self.stub.RecordOutcomes(request, metadata=self.recorder(), timeout=10)
+
+
+TUNING = Tuning(tenants={"acme": TenantTuning(minimum_sample=200, max_quality_loss=0.15, largest_step=0.1)})
 
 
 @pytest.fixture
@@ -45,12 +60,14 @@ async def insights(tmp_path: Path) -> AsyncIterator[Insights]:
     keys = new_keys()
     store = await Store.open(f"sqlite:///{tmp_path / 'insights.sqlite'}")
     settings = InsightsSettings(port=0, principal_public_key=keys.write_public(tmp_path))
+    board = PolicyBoard(store)
+    servicer = InsightsServicer(store, Analysis(store, TUNING), board, Metrics())
     registration = Registration(
-        rpc.add_InsightsServiceServicer_to_server, InsightsServicer(store), "tiermesh.insights.v1.InsightsService"
+        rpc.add_InsightsServiceServicer_to_server, servicer, "tiermesh.insights.v1.InsightsService"
     )
     parts = ServiceParts(name="insights", registrations=[registration], audience="insights")
     async with serving(parts, settings) as server, grpc.aio.insecure_channel(server.address) as channel:
-        yield Insights(rpc.InsightsServiceStub(channel), keys, store)
+        yield Insights(rpc.InsightsServiceStub(channel), keys, store, board)
     await store.close()
 
 
@@ -61,6 +78,9 @@ def decision(number: int, confidence: float | None = 0.9, tenant: str = "acme") 
             route=routing_pb2.ROUTE_TIER1,
             tier=routing_pb2.TIER_1,
             threshold=routing_pb2.Threshold(value=0.8, version="v7"),
+            reasons=[routing_pb2.DecisionReason(rule="confidence_reaches_the_threshold")],
+            estimated_cost_micros=600,
+            otherwise=routing_pb2.Alternative(route=routing_pb2.ROUTE_TIER2, estimated_cost_micros=35_000),
         ),
         context=context_pb2.RequestContext(request_id=f"r{number}", tenant=tenant, pack_version="hr@1.0.0"),
         decided_at=NOW,
@@ -178,16 +198,324 @@ async def test_a_broken_database_is_unavailable_and_says_to_deliver_again(insigh
     assert "sqlite" not in error.message
 
 
-async def test_what_is_not_built_yet_says_so(insights: Insights) -> None:
+async def refusal(call: Any) -> RpcError:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await insights.stub.ProposeThreshold(
-            pb.ProposeThresholdRequest(selection=selected()), metadata=insights.reader(), timeout=5
+        await call
+    return from_call(refused.value)
+
+
+def judged_log(count: int, threshold: float = 0.8) -> tuple[list[pb.DecisionRecord], list[pb.Outcome]]:
+    """An honest confidence: of the turns at c, c of 1 are right. Below the threshold tier 1 ran in the shadow."""
+    decisions, outcomes = [], []
+    for number in range(count):
+        confidence = (number % 100) / 100
+        record = decision(number, confidence)
+        record.base_threshold = threshold
+        record.decision.threshold.value = threshold
+        up = confidence < threshold
+        if up:
+            record.decision.route, record.decision.tier = routing_pb2.ROUTE_TIER2, routing_pb2.TIER_2
+            record.decision.reasons[0].rule = "doubt_escalates"
+            record.decision.estimated_cost_micros = 35_000
+            record.decision.otherwise.estimated_cost_micros = 600
+        said = outcome(number, float((number * 7919 % 101) / 101 < confidence))
+        said.source = pb.Outcome.SOURCE_SHADOW if up else pb.Outcome.SOURCE_THUMB
+        decisions.append(record)
+        outcomes.append(said)
+    return decisions, outcomes
+
+
+async def propose(insights: Insights, **fields: Any) -> pb.ThresholdProposal:
+    request = pb.ProposeThresholdRequest(selection=selected(), **fields)
+    response = await insights.stub.ProposeThreshold(request, metadata=insights.reader(), timeout=20)
+    return response.proposal
+
+
+async def described(insights: Insights) -> pb.ReportThresholdResponse:
+    request = pb.ReportThresholdRequest(selection=selected())
+    return await insights.stub.ReportThreshold(request, metadata=insights.reader(), timeout=20)
+
+
+async def test_too_little_data_means_no_proposal(insights: Insights) -> None:
+    decisions, outcomes = judged_log(3)
+    await insights.decide(*decisions)
+    await insights.say(*outcomes)
+    request = pb.ProposeThresholdRequest(selection=selected())
+    error = await refusal(insights.stub.ProposeThreshold(request, metadata=insights.reader(), timeout=10))
+    assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "SAMPLE_TOO_SMALL")
+    assert "needs 200" in error.message
+    report = await described(insights)
+    assert (report.current.threshold, report.current.applied, report.sample) == (0.8, False, 3)
+
+
+async def test_a_threshold_is_proposed_applied_watched_and_undone(insights: Insights) -> None:
+    decisions, outcomes = judged_log(1000)
+    await insights.decide(*decisions)
+    await insights.say(*outcomes)
+    proposal = await propose(insights)
+    assert proposal.current == 0.8
+    assert proposal.proposed == pytest.approx(0.7)  # a step of 0.1 on the way to the optimum
+    assert proposal.step_bounded
+    assert proposal.optimum < 0.7
+    assert proposal.quality_loss.high <= 0.15
+    assert proposal.saving.low_micros > 0
+    assert "n = 1000" in proposal.evidence
+    assert "α = 0.05" in proposal.evidence
+
+    watching = insights.stub.WatchPolicies(pb.WatchPoliciesRequest(), metadata=insights.recorder(), timeout=20)
+    apply = pb.ApplyThresholdRequest(tenant="acme", proposal_id=proposal.proposal_id)
+    applied = (await insights.stub.ApplyThreshold(apply, metadata=insights.reader(), timeout=10)).policy
+    assert (applied.threshold, applied.applied, applied.set_by) == (proposal.proposed, True, "E00001")
+    again = (await insights.stub.ApplyThreshold(apply, metadata=insights.reader(), timeout=10)).policy
+    assert again == applied
+    assert (await watching.read()).policy == applied
+
+    undo = pb.UndoThresholdRequest(tenant="acme", version=applied.version)
+    undone = (await insights.stub.UndoThreshold(undo, metadata=insights.reader(), timeout=10)).policy
+    assert (undone.threshold, undone.applied, undone.undoes) == (0.8, False, applied.version)
+    assert (await insights.stub.UndoThreshold(undo, metadata=insights.reader(), timeout=10)).policy == undone
+    assert (await watching.read()).policy == undone
+    watching.cancel()
+
+    report = await described(insights)
+    assert [version.version for version in report.versions] == [undone.version, applied.version]
+    assert [each.state for each in report.proposals] == [pb.ThresholdProposal.STATE_UNDONE]
+    assert len(report.curve) == 201
+
+
+async def test_a_proposal_that_the_threshold_has_left_behind_is_not_applied(insights: Insights) -> None:
+    decisions, outcomes = judged_log(1000)
+    await insights.decide(*decisions)
+    await insights.say(*outcomes)
+    first, second = await propose(insights), await propose(insights, wanted=0.75)
+    assert second.proposed == pytest.approx(0.75)
+    apply = pb.ApplyThresholdRequest(tenant="acme", proposal_id=first.proposal_id)
+    await insights.stub.ApplyThreshold(apply, metadata=insights.reader(), timeout=10)
+    late = pb.ApplyThresholdRequest(tenant="acme", proposal_id=second.proposal_id)
+    error = await refusal(insights.stub.ApplyThreshold(late, metadata=insights.reader(), timeout=10))
+    assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PROPOSAL_INVALID")
+    states = {each.proposal_id: each.state for each in (await described(insights)).proposals}
+    assert states[second.proposal_id] == pb.ThresholdProposal.STATE_OUTDATED
+
+
+async def test_a_threshold_moves_by_a_persons_word_alone_unless_the_tenant_lets_the_job(insights: Insights) -> None:
+    apply = pb.ApplyThresholdRequest(tenant="acme", proposal_id="p1")
+    for metadata in (
+        insights.recorder("acme"),
+        insights.reader(roles=("employee",)),
+        insights.reader("other"),
+        insights.reader(roles=(), purpose="tune"),
+    ):
+        error = await refusal(insights.stub.ApplyThreshold(apply, metadata=metadata, timeout=10))
+        assert error.reason == "NOT_ALLOWED"
+    error = await refusal(insights.stub.ApplyThreshold(apply, metadata=insights.reader(), timeout=10))
+    assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "UNKNOWN_PROPOSAL")
+
+
+async def test_a_stream_of_policies_ends_in_good_order_before_its_deadline(insights: Insights) -> None:
+    watching = insights.stub.WatchPolicies(pb.WatchPoliciesRequest(), metadata=insights.recorder(), timeout=1.5)
+    assert [policy async for policy in watching] == []
+    assert await watching.code() is grpc.StatusCode.OK
+
+
+async def test_one_tenant_does_not_watch_anothers_policies(insights: Insights) -> None:
+    wanted = pb.WatchPoliciesRequest(tenants=["other"])
+    error = await refusal(insights.stub.WatchPolicies(wanted, metadata=insights.reader(), timeout=5).read())
+    assert error.reason == "NOT_ALLOWED"
+
+
+async def test_a_replay_says_what_another_threshold_would_have_meant(insights: Insights) -> None:
+    decisions, outcomes = judged_log(1000)
+    await insights.decide(*decisions)
+    await insights.say(*outcomes)
+    request = pb.ReplayPolicyRequest(selection=selected(), threshold=0.6)
+    replayed = await insights.stub.ReplayPolicy(request, metadata=insights.reader(), timeout=10)
+    assert (replayed.decisions, replayed.changed) == (1000, 200)
+    assert replayed.escalated.value == pytest.approx(0.6)
+    assert replayed.escalated_before.value == pytest.approx(0.8)
+    assert replayed.cost_change.value_micros == pytest.approx(-200 * 34_400)
+    assert replayed.quality_loss.value > replayed.quality_loss_before.value
+
+
+async def test_one_decision_is_explained_and_replayed(insights: Insights) -> None:
+    await insights.decide(decision(1, 0.85))
+    await insights.say(outcome(1, 1.0))
+    wanted = pb.GetDecisionRequest(tenant="acme", request_id="r1")
+    found = await insights.stub.GetDecision(wanted, metadata=insights.reader(), timeout=10)
+    assert found.record.decision.decision_id == "d1"
+    assert [each.success for each in found.outcomes] == [1.0]
+    replay = pb.ReplayDecisionRequest(tenant="acme", decision_id="d1", threshold=0.9)
+    other = await insights.stub.ReplayDecision(replay, metadata=insights.reader(), timeout=10)
+    assert (other.route, other.changed) == (routing_pb2.ROUTE_TIER2, True)
+    assert other.estimated_cost_micros == 35_000
+    assert "0.850 stays below 0.900" in other.detail
+    unknown = pb.GetDecisionRequest(tenant="acme", decision_id="d9")
+    error = await refusal(insights.stub.GetDecision(unknown, metadata=insights.reader(), timeout=10))
+    assert error.reason == "UNKNOWN_REQUEST"
+    foreign = pb.GetDecisionRequest(tenant="other", decision_id="d1")
+    error = await refusal(insights.stub.GetDecision(foreign, metadata=insights.reader("other"), timeout=10))
+    assert error.reason == "UNKNOWN_REQUEST"
+
+
+async def test_routing_is_reported_over_time_with_both_errors_apart(insights: Insights) -> None:
+    decisions, outcomes = judged_log(200)
+    bounced = outcomes[90]
+    bounced.ending.CopyFrom(
+        pb.Ending(route=routing_pb2.ROUTE_TIER2, tier=routing_pb2.TIER_2, complete=True, bounce_cause="cannot")
+    )
+    bounced.ending.first_answer_event.FromMilliseconds(800)
+    bounced.ending.total.FromMilliseconds(2500)
+    decisions[5].decision.reasons[0].rule = "high_scope_takes_aggregate"
+    await insights.decide(*decisions)
+    await insights.say(*outcomes)
+    request = pb.ReportRoutingRequest(selection=selected())
+    request.step.FromSeconds(3600)
+    report = await insights.stub.ReportRouting(request, metadata=insights.reader(), timeout=10)
+    (point,) = report.points
+    routes = {each.name: each.rate.value for each in point.routes}
+    assert routes == {"tier1": 0.2, "tier2": 0.8}
+    assert 0 < point.quality_loss.value < 0.3
+    assert 0 < point.cost_inflation.value < 0.6
+    assert point.quality_loss.count == 40
+    assert point.cost_inflation.count == 160
+    assert (point.bounces.value, point.bounces.count) == (1.0, 1)
+    assert point.traps_refused == 1
+    (latency,) = point.latencies
+    assert (latency.name, latency.first_p50.ToMilliseconds(), latency.total_p95.ToMilliseconds()) == (
+        "bounced",
+        800,
+        2500,
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "broken"),
+    [("decided_at", "decision"), ("at", "outcome")],
+)
+async def test_a_moment_on_no_calendar_is_refused_by_its_field(insights: Insights, field: str, broken: str) -> None:
+    record, said = decision(1), outcome(1, 1.0)
+    record.decided_at.seconds = said.at.seconds = 10**15
+    call = (
+        insights.stub.RecordDecisions(
+            pb.RecordDecisionsRequest(decisions=[record]), metadata=insights.recorder(), timeout=5
         )
-    assert from_call(refused.value).reason == "NOT_SERVED"
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        async for _ in insights.stub.WatchPolicies(pb.WatchPoliciesRequest(), metadata=insights.reader(), timeout=5):
-            pass
-    assert from_call(refused.value).reason == "NOT_SERVED"
+        if broken == "decision"
+        else insights.stub.RecordOutcomes(
+            pb.RecordOutcomesRequest(outcomes=[said]), metadata=insights.recorder(), timeout=5
+        )
+    )
+    error = await refusal(call)
+    assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert field in error.message
+
+
+async def test_an_unknown_axis_is_refused_with_those_that_there_are(insights: Insights) -> None:
+    request = pb.ReportConfidenceRequest(selection=selected(), axis="mood")
+    error = await refusal(insights.stub.ReportConfidence(request, metadata=insights.reader(), timeout=5))
+    assert (error.reason, "cardinality" in error.message) == ("INVALID_FIELD", True)
+
+
+async def test_an_axis_has_a_confidence_report_of_its_own(insights: Insights) -> None:
+    record = decision(1)
+    record.decision.scores.scope.cardinality.CopyFrom(scores_pb2.AxisScore(label="one", probability=0.35))
+    await insights.decide(record)
+    await insights.say(outcome(1, 1.0))
+    request = pb.ReportConfidenceRequest(selection=selected(), axis="cardinality")
+    report = await insights.stub.ReportConfidence(request, metadata=insights.reader(), timeout=5)
+    assert [band.decisions for band in report.bands] == [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]
+
+
+async def test_a_session_is_listed_with_what_it_cost(insights: Insights) -> None:
+    entries = [
+        usage_pb2.LedgerEntry(
+            entry_id=f"e{number}",
+            revision=1,
+            tenant="acme",
+            conversation_id=conversation,
+            request_id=f"r{number}",
+            tag="answer-simple",
+            model="m",
+            tier=routing_pb2.TIER_1,
+            cost_micros=cost,
+            started_at=NOW,
+        )
+        for number, (conversation, cost) in enumerate([("c1", 10), ("c2", 500), ("c1", 20)])
+    ]
+    await insights.stub.RecordUsage(pb.RecordUsageRequest(entries=entries), metadata=insights.recorder(), timeout=5)
+    request = pb.ReportCostRequest(selection=selected())
+    request.step.FromSeconds(86_400)
+    report = await insights.stub.ReportCost(request, metadata=insights.reader(), timeout=5)
+    assert [(each.conversation_id, each.questions, each.cost_micros) for each in report.sessions] == [
+        ("c2", 1, 500),
+        ("c1", 2, 30),
+    ]
+    assert [point.cost_micros for point in report.points] == [530]
+
+
+async def test_without_a_judge_there_is_no_audit(insights: Insights) -> None:
+    request = pb.RunAuditRequest(selection=selected(), sample=10)
+    error = await refusal(insights.stub.RunAudit(request, metadata=insights.reader(), timeout=5))
+    assert error.reason == "NOT_SERVED"
+    assert "TIERMESH_INSIGHTS_EXECUTOR_ADDRESS" in error.message
+
+
+async def test_erasing_is_for_admins_and_for_the_job(insights: Insights) -> None:
+    record = decision(1)
+    record.subject_hash = "abc"
+    await insights.decide(record)
+    request = pb.EraseSubjectRequest(tenant="acme", subject_hash="abc")
+    error = await refusal(insights.stub.EraseSubject(request, metadata=insights.recorder(), timeout=5))
+    assert error.reason == "NOT_ALLOWED"
+    done = await insights.stub.EraseSubject(request, metadata=insights.reader(), timeout=5)
+    assert done.records == 1
+    wanted = pb.GetDecisionRequest(tenant="acme", decision_id="d1")
+    found = await insights.stub.GetDecision(wanted, metadata=insights.reader(), timeout=5)
+    assert found.record.subject_hash == ""
+
+
+def pair(number: int) -> list[pb.Sample]:
+    served = pb.Sample(
+        sample_id=f"s{number}",
+        decision_id=f"d{number}",
+        tenant="acme",
+        at=NOW,
+        kind=pb.Sample.KIND_SERVED,
+        question="How many days do I have left?",
+        answer="You have 12 days left.",
+        route=routing_pb2.ROUTE_TIER2,
+        tier=routing_pb2.TIER_2,
+        tag="answer-complex",
+    )
+    shadow = pb.Sample()
+    shadow.CopyFrom(served)
+    shadow.sample_id, shadow.kind, shadow.tier = f"s{number}-shadow", pb.Sample.KIND_SHADOW, routing_pb2.TIER_1
+    shadow.answer = "12 days."
+    return [served, shadow]
+
+
+async def test_two_answers_are_compared_blind_and_told_apart_only_afterwards(insights: Insights) -> None:
+    await insights.decide(decision(1))
+    request = pb.RecordSamplesRequest(samples=pair(1))
+    await insights.stub.RecordSamples(request, metadata=insights.recorder(), timeout=5)
+    ask = pb.NextComparisonRequest(tenant="acme")
+    shown = await insights.stub.NextComparison(ask, metadata=insights.reader(), timeout=5)
+    assert {shown.first.text, shown.second.text} == {"You have 12 days left.", "12 days."}
+    word = pb.RecordPreferenceRequest(
+        tenant="acme",
+        comparison_id=shown.comparison_id,
+        preference=pb.RecordPreferenceRequest.PREFERENCE_FIRST,
+    )
+    told = await insights.stub.RecordPreference(word, metadata=insights.reader(), timeout=5)
+    assert {told.first, told.second} == {routing_pb2.TIER_1, routing_pb2.TIER_2}
+    assert told.first == (routing_pb2.TIER_1 if shown.first.text == "12 days." else routing_pb2.TIER_2)
+    error = await refusal(insights.stub.NextComparison(ask, metadata=insights.reader(), timeout=5))
+    assert error.reason == "UNKNOWN_REQUEST"
+    quality = await insights.stub.ReportQuality(
+        pb.ReportQualityRequest(selection=selected()), metadata=insights.reader(), timeout=5
+    )
+    assert quality.dearer_preferred.count == 1
+    assert quality.dearer_preferred.value == float(told.first == routing_pb2.TIER_2)
+    assert not quality.judge.trusted
 
 
 async def test_pills_are_delivered_by_recorders_and_counted_for_readers(insights: Insights) -> None:

@@ -1,4 +1,5 @@
-"""What is stored: plain rows, each with the id that makes storing it twice harmless. No text of any question."""
+"""What is stored: plain rows, each with the id that makes storing it twice harmless. Text of
+questions is in samples alone."""
 
 from __future__ import annotations
 
@@ -27,6 +28,15 @@ class DecisionRow:
     confidence: float | None
     threshold: float
     threshold_version: str
+    # Before the conversation raised it for this turn.
+    base_threshold: float
+    # Rule that settled the route.
+    settled_by: str
+    # Kept off the per-entity path.
+    high_scope: bool
+    estimated_cost_micros: int
+    # Of the runner-up; None without one.
+    other_cost_micros: int | None
     policy_version: str
     pack_version: str
     # Serialized tiermesh.insights.v1.DecisionRecord.
@@ -41,10 +51,13 @@ class UsageRow:
     revision: int
     tenant: str
     request_id: str
+    conversation_id: str
     tag: str
     tier: int
     provider: str
     model: str
+    prompt_version: str
+    attempt: int
     input_tokens: int
     cache_write_5m_tokens: int
     cache_write_1h_tokens: int
@@ -68,6 +81,124 @@ class OutcomeRow:
     success: float
     weight: float
     at: datetime
+    judged_here: bool = False
+
+
+@dataclass(frozen=True)
+class EndingRow:
+    """How one turn ended. Milliseconds since the question came in, None for what did not happen."""
+
+    decision_id: str
+    tenant: str
+    at: datetime
+    route: str
+    tier: int
+    complete: bool
+    bounce_cause: str
+    first_ms: float | None
+    total_ms: float | None
+    pills: int
+
+
+@dataclass(frozen=True)
+class SampleRow:
+    """Question and answer of a sampled turn. `kind` is "served" or "shadow"."""
+
+    sample_id: str
+    decision_id: str
+    tenant: str
+    subject_hash: str
+    at: datetime
+    kind: str
+    intent: str
+    route: str
+    tier: int
+    model: str
+    tag: str
+    prompt_version: str
+    question: str
+    # List of [role, text], oldest first.
+    context_json: str
+    answer: str
+    tables_json: str
+    # Probability with which the turn was drawn.
+    drawn_with: float
+
+
+@dataclass(frozen=True)
+class VerdictRow:
+    """What the judge said of one sample. `purpose` is "live" or the audit's."""
+
+    sample_id: str
+    purpose: str
+    decision_id: str
+    tenant: str
+    at: datetime
+    tag: str
+    prompt_version: str
+    rubric: str
+    score: float | None
+    flipped: bool | None
+    reason: str
+    judge_model: str
+    cost_micros: int
+
+
+@dataclass(frozen=True)
+class PreferenceRow:
+    """Which of two answers a person preferred: "first", "second", "equal" or "both_bad"."""
+
+    comparison_id: str
+    person: str
+    tenant: str
+    at: datetime
+    first_tier: int
+    second_tier: int
+    preference: str
+
+
+@dataclass(frozen=True)
+class PolicyRow:
+    """One version of a tenant's threshold; the highest number is in force."""
+
+    tenant: str
+    number: int
+    version: str
+    threshold: float
+    applied: bool
+    set_at: datetime
+    set_by: str
+    proposal_id: str
+    undoes: str
+
+
+@dataclass(frozen=True)
+class ProposalRow:
+    """A proposal as it was made; `version` is empty until it is applied."""
+
+    proposal_id: str
+    tenant: str
+    proposed_at: datetime
+    current: float
+    proposed: float
+    based_on: str
+    version: str
+    # Serialized tiermesh.insights.v1.ThresholdProposal.
+    record: bytes
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """What an audit found."""
+
+    audit_id: str
+    tenant: str
+    at: datetime
+    misroute: float
+    misroute_low: float
+    misroute_high: float
+    judged: int
+    failed: bool
 
 
 @dataclass(frozen=True)
@@ -118,20 +249,12 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A decision's confidence with the weighted evidence on tier 1, if any source gave some."""
-
-    confidence: float
-    success: float | None
-    weight: float
-
-
-@dataclass(frozen=True)
 class CostLine:
-    """Spend of one tag on one tier."""
+    """Spend of one tag on one tier with one model."""
 
     tag: str
     tier: int
+    model: str
     calls: int
     cost_micros: int
     at_least: bool

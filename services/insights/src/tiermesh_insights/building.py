@@ -1,0 +1,54 @@
+"""Puts the service together: opens what it needs, yields its parts when ready, closes in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from tiermesh.insights.v1.insights_service_pb2_grpc import add_InsightsServiceServicer_to_server
+from tiermesh_runtime.channels import open_channel
+from tiermesh_runtime.server import Registration, ServiceParts
+from tiermesh_runtime.startup import StartupError
+
+from tiermesh_insights.analysis import Analysis
+from tiermesh_insights.audit.auditing import Auditing
+from tiermesh_insights.board import PolicyBoard
+from tiermesh_insights.judging.model import ExecutorJudge
+from tiermesh_insights.judging.work import JudgingWork
+from tiermesh_insights.metrics import Metrics
+from tiermesh_insights.servicer import InsightsServicer
+from tiermesh_insights.settings import InsightsSettings, load_tuning
+from tiermesh_insights.store import Store, StoreUnavailableError
+from tiermesh_insights.upkeep import Upkeep
+
+SERVICE = "tiermesh.insights.v1.InsightsService"
+
+
+@asynccontextmanager
+async def build(settings: InsightsSettings) -> AsyncIterator[ServiceParts]:
+    """Open the store, start what goes on beside the calls, give the service's parts."""
+    tuning = load_tuning(settings.tuning)
+    async with AsyncExitStack() as stack:
+        try:
+            store = await Store.open(settings.database, migrate=settings.migrate)
+        except StoreUnavailableError as error:
+            raise StartupError(f"TIERMESH_INSIGHTS_DATABASE: cannot open {settings.database}: {error}") from error
+        stack.push_async_callback(store.close)
+        metrics = Metrics()
+        analysis = Analysis(store, tuning)
+        board = PolicyBoard(store)
+        stop = asyncio.Event()
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        stack.callback(stop.set)
+        auditing: Auditing | None = None
+        if settings.executor_address:
+            channel = await stack.enter_async_context(open_channel(settings.executor_address))
+            work = JudgingWork(store, analysis, ExecutorJudge(channel, settings.executor_token_file), metrics)
+            auditing = Auditing(store, analysis, work, metrics)
+            group.create_task(work.follow(settings.judge_every_seconds, stop))
+        group.create_task(board.follow(stop))
+        group.create_task(Upkeep(store, analysis, metrics, settings.retention).follow(settings.upkeep_seconds, stop))
+        servicer = InsightsServicer(store, analysis, board, metrics, auditing)
+        registration = Registration(add_InsightsServiceServicer_to_server, servicer, SERVICE)
+        yield ServiceParts(name="insights", registrations=[registration], audience="insights")
