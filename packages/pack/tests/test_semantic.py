@@ -97,3 +97,27 @@ def test_what_does_not_fit_is_told_with_file_line_and_mend(
     problems = changed(tmp_path, file, old, new)
     assert any(expected in problem for problem in problems), problems
     assert all(".yaml:" in problem or "no file" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (
+            "entity: leave_requests\n    time: start\n    grain",
+            "entity: leave_request\n    time: start\n    grain",
+            "no entity",
+        ),
+        ("time: start\n    grain: month", "time: away\n    grain: month", "no point"),
+        ("measures: [leave_days]", "measures: [leave_dayz]", "no measure"),
+        ("measures: [leave_days]", "measures: [leave_days_applied]", "another time"),
+        ("measures: [leave_days]", "measures: [people_on_leave]", "other records or another time"),
+        (
+            "dimensions: [leave_type, leave_status]\n    measures: [leave_days]",
+            "dimensions: [holiday_country]\n    measures: [leave_days]",
+            "no dimension",
+        ),
+    ],
+)
+def test_a_view_that_could_not_answer_exactly_is_refused(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    found = changed(tmp_path, "leave.yaml", old, new)
+    assert any(problem in one and "leave.yaml:" in one for one in found), found

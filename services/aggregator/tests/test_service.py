@@ -18,6 +18,7 @@ from tiermesh.common.v1 import context_pb2, scores_pb2
 from tiermesh.tools.v1 import tools_service_pb2 as tools_pb
 from tiermesh.tools.v1 import tools_service_pb2_grpc as tools_stubs
 from tiermesh_aggregator.building import build
+from tiermesh_aggregator.refresh import main as refresh
 from tiermesh_aggregator.settings import AggregatorSettings
 from tiermesh_runtime.errors import from_call
 from tiermesh_runtime.server import serving
@@ -32,6 +33,7 @@ class Client:
     tools: Any
     keys: Keys
     database: Path
+    address: str
 
     def as_(self, person: str = "E00014", *roles: str, **claims: Any) -> Any:
         return signed_metadata(self.keys.signer(), subject=person, roles=roles or ("employee", "manager"), **claims)
@@ -78,7 +80,9 @@ async def client(
         serving(parts, settings) as server,
         grpc.aio.insecure_channel(server.address) as channel,
     ):
-        yield Client(stubs.AggregatorServiceStub(channel), tools_stubs.ToolsServiceStub(channel), keys, copy)
+        yield Client(
+            stubs.AggregatorServiceStub(channel), tools_stubs.ToolsServiceStub(channel), keys, copy, server.address
+        )
 
 
 def scope(aggregation: str = "rank", **slots: Any) -> scores_pb2.ScopeScores:
@@ -182,16 +186,35 @@ async def test_other_tenants_and_packs_are_refused(client: Client) -> None:
     await refused(list_views(newer, metadata=client.as_(), timeout=5), failed, "PACK_VERSION_MISMATCH")
     mine = pb.ListViewsRequest(context=context())
     await refused(list_views(mine, timeout=5), grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_MISSING")
-    assert not (await list_views(mine, metadata=client.as_(), timeout=5)).views
+    assert (await list_views(mine, metadata=client.as_(), timeout=5)).views
 
 
 async def test_what_is_not_served_yet_says_so(client: Client) -> None:
     graph = pb.QueryGraphRequest(context=context(), document="{ leave }")
     call = client.aggregator.QueryGraph(graph, metadata=client.as_(), timeout=5)
     await refused(call, grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED")
-    refresh = pb.RefreshViewRequest(context=context(), name="any")
-    call = client.aggregator.RefreshView(refresh, metadata=client.as_(), timeout=5)
-    await refused(call, grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED")
+
+
+async def test_a_view_is_refreshed_by_its_job_alone_and_answers_with_its_date(client: Client, tmp_path: Path) -> None:
+    request = pb.RefreshViewRequest(context=context(), name="leave_applied_monthly")
+    call = client.aggregator.RefreshView(request, metadata=client.as_("E00007", "hr_admin"), timeout=20)
+    await refused(call, grpc.StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")
+    token = client.as_("service:views", purpose="refresh-views")[0][1]
+    (tmp_path / "token").write_text(token)
+    arguments = ["--address", client.address, "--token-file", str(tmp_path / "token"), "--pack-version", "hr@1.0.0"]
+    assert await asyncio.to_thread(refresh, arguments) == 0
+    assert await asyncio.to_thread(refresh, [*arguments, "--view", "leave_aplied_monthly"]) == 1
+    measure = scores_pb2.Slot(value="leave_days_applied", confidence=0.9)
+    question = plan(measures=[measure])
+    answer = await client.aggregator.Aggregate(question, metadata=client.as_(), timeout=20)
+    listed = await client.aggregator.ListViews(pb.ListViewsRequest(context=context()), metadata=client.as_(), timeout=5)
+    view = next(one for one in listed.views if one.name == "leave_applied_monthly")
+    assert (answer.view, answer.table.as_of) == (view.name, view.as_of)
+    assert (view.fresh, view.rows > 100, view.domain) == (True, True, "leave")
+    question.max_staleness.FromMilliseconds(1)
+    tables = await client.aggregator.Aggregate(question, metadata=client.as_(), timeout=20)
+    assert tables.view == ""
+    assert tables.table.rows == answer.table.rows
 
 
 async def test_tools_are_listed_with_valid_schemas_and_their_intents(client: Client, pack: Any) -> None:

@@ -1,64 +1,17 @@
 """Whether a semantic model's names exist: in the schema, in the model itself. Each finding names file and line."""
 
 import re
-from collections.abc import Iterable, Mapping
 
 from tiermesh_pack.documents import Document, Key, Problems, suggestion
-from tiermesh_pack.schema import Column, Schema
-from tiermesh_pack.semantic_model import Domain, Entity, Join, Measure, PersonModel, SemanticModel
-
-
-class _Checker:
-    """Looks names up and reports what does not exist, with the nearest that does."""
-
-    def __init__(self, document: Document, schema: Schema, problems: Problems) -> None:
-        self._document = document
-        self._schema = schema
-        self._problems = problems
-
-    def report(self, where: tuple[Key, ...], what: str, mend: str) -> None:
-        self._problems.add(self._document.path, self._document.line(*where), what, mend)
-
-    def known(self, where: tuple[Key, ...], name: str, known: Iterable[str], noun: str) -> bool:
-        names = list(known)
-        if name in names:
-            return True
-        self.report(where, f'"{name}" is no {noun}', suggestion(name, names))
-        return False
-
-    def table(self, where: tuple[Key, ...], name: str) -> bool:
-        return self.known(where, name, self._schema.tables, "table of the schema")
-
-    def column(self, where: tuple[Key, ...], reference: str, table: str, joins: Mapping[str, Join]) -> Column | None:
-        """Checks "column" or "join.column" as seen from `table`; None when it does not exist."""
-        owner, _, name = reference.rpartition(".")
-        if owner and not self.known(where, owner, joins, f'join (in "{reference}")'):
-            return None
-        source = joins[owner].table if owner else table
-        if source not in self._schema.tables:
-            return None
-        names = [column.name for column in self._schema.tables[source].columns]
-        if not self.known(where, name, names, f'column of the table "{source}"'):
-            return None
-        return self._schema.tables[source].column(name)
-
-    def joins(self, where: tuple[Key, ...], table: str, joins: Mapping[str, Join]) -> None:
-        """A join leads to the whole primary key, so that it can never multiply rows."""
-        for name, join in joins.items():
-            here = (*where, name)
-            if not self.table((*here, "table"), join.table):
-                continue
-            for source in join.on:
-                self.column((*here, "on", source), source, table, joins)
-            key = self._schema.tables[join.table].primary_key
-            if set(join.on.values()) != set(key):
-                what = f'the join "{name}" does not name the whole key of "{join.table}", so rows could multiply'
-                self.report((*here, "on"), what, "join on " + ", ".join(key))
+from tiermesh_pack.schema import Schema
+from tiermesh_pack.semantic_checker import Checker
+from tiermesh_pack.semantic_model import Domain, Entity, Measure, PersonModel, SemanticModel
+from tiermesh_pack.semantic_view_checks import check_views
 
 
 def check_model(document: Document, model: SemanticModel, schema: Schema, problems: Problems) -> None:
     """The people: their table, their departments, their reporting lines, what is said of them."""
-    check = _Checker(document, schema, problems)
+    check = Checker(document, schema, problems)
     person = model.person
     if person is None or not check.table(("person", "table"), person.table):
         return
@@ -79,7 +32,7 @@ def check_model(document: Document, model: SemanticModel, schema: Schema, proble
     _person_dimensions(check, person)
 
 
-def _person_dimensions(check: _Checker, person: PersonModel) -> None:
+def _person_dimensions(check: Checker, person: PersonModel) -> None:
     for name, dimension in person.dimensions.items():
         where = ("person", "dimensions", name)
         column = check.column((*where, "column"), person.columns[name], person.table, person.joins)
@@ -95,7 +48,7 @@ def _person_dimensions(check: _Checker, person: PersonModel) -> None:
 
 def check_domain(document: Document, model: SemanticModel, schema: Schema, problems: Problems) -> None:
     """One domain against the schema and against the rest of the model."""
-    check = _Checker(document, schema, problems)
+    check = Checker(document, schema, problems)
     domain = model.domains[document.data["name"]]
     for name, entity in domain.entities.items():
         owner = model.entity(name)
@@ -108,10 +61,11 @@ def check_domain(document: Document, model: SemanticModel, schema: Schema, probl
             check.report(("dimensions", name), f'no entity has the dimension "{name}"', "bind it, or take it out")
     _measures(check, domain, model)
     _lists(check, domain, model)
+    check_views(check, domain, model, schema)
     _defaults(check, domain)
 
 
-def _entity(check: _Checker, schema: Schema, domain: Domain, entity: Entity, model: SemanticModel) -> None:
+def _entity(check: Checker, schema: Schema, domain: Domain, entity: Entity, model: SemanticModel) -> None:
     where: tuple[Key, ...] = ("entities", entity.name)
     check.known((*where, "visibility"), entity.visibility, model.visibility, "visibility")
     if not check.table((*where, "table"), entity.table):
@@ -128,7 +82,7 @@ def _entity(check: _Checker, schema: Schema, domain: Domain, entity: Entity, mod
     _outliers(check, domain, entity)
 
 
-def _times(check: _Checker, entity: Entity) -> None:
+def _times(check: Checker, entity: Entity) -> None:
     where: tuple[Key, ...] = ("entities", entity.name)
     for name, time in entity.times.items():
         here = (*where, "times", name)
@@ -145,7 +99,7 @@ def _times(check: _Checker, entity: Entity) -> None:
         check.known((*where, "default_time"), entity.default_time, entity.times, "time of this entity")
 
 
-def _dimensions(check: _Checker, schema: Schema, domain: Domain, entity: Entity) -> None:
+def _dimensions(check: Checker, schema: Schema, domain: Domain, entity: Entity) -> None:
     where: tuple[Key, ...] = ("entities", entity.name)
     for name, reference in entity.dimensions.items():
         here = (*where, "dimensions", name)
@@ -162,7 +116,7 @@ def _dimensions(check: _Checker, schema: Schema, domain: Domain, entity: Entity)
                 check.known(at, codes.get(value, value), values.values, f'value of "{values.name}"')
 
 
-def _outliers(check: _Checker, domain: Domain, entity: Entity) -> None:
+def _outliers(check: Checker, domain: Domain, entity: Entity) -> None:
     rules = entity.outliers
     if rules is None:
         return
@@ -180,7 +134,7 @@ def _outliers(check: _Checker, domain: Domain, entity: Entity) -> None:
         check.report((*where, "view"), f'the list "{rules.view}" is of another entity', "name a list of this entity")
 
 
-def _measures(check: _Checker, domain: Domain, model: SemanticModel) -> None:
+def _measures(check: Checker, domain: Domain, model: SemanticModel) -> None:
     for name, measure in domain.measures.items():
         where: tuple[Key, ...] = ("measures", name)
         if name in domain.dimensions:
@@ -197,7 +151,7 @@ def _measures(check: _Checker, domain: Domain, model: SemanticModel) -> None:
             _computed(check, domain, measure)
 
 
-def _ratio(check: _Checker, domain: Domain, measure: Measure, model: SemanticModel) -> None:
+def _ratio(check: Checker, domain: Domain, measure: Measure, model: SemanticModel) -> None:
     where: tuple[Key, ...] = ("measures", measure.name)
     for key, reference in (("numerator", measure.numerator), ("denominator", measure.denominator)):
         part = model.measure(reference, domain.name)
@@ -208,7 +162,7 @@ def _ratio(check: _Checker, domain: Domain, measure: Measure, model: SemanticMod
             check.report((*where, key), f'"{reference}" is a ratio itself', "name measures that are no ratios")
 
 
-def _computed(check: _Checker, domain: Domain, measure: Measure) -> None:
+def _computed(check: Checker, domain: Domain, measure: Measure) -> None:
     where: tuple[Key, ...] = ("measures", measure.name)
     entity = domain.entities[measure.entity]
     for reference in _references(measure.column):
@@ -225,7 +179,7 @@ def _references(expression: str) -> list[str]:
     return [inner[1]] if inner else [part for part in re.split(r" [-*] ", expression) if part]
 
 
-def _lists(check: _Checker, domain: Domain, model: SemanticModel) -> None:
+def _lists(check: Checker, domain: Domain, model: SemanticModel) -> None:
     person = model.person.dimensions if model.person else {}
     for name, view in domain.lists.items():
         where: tuple[Key, ...] = ("lists", name)
@@ -253,7 +207,7 @@ def _lists(check: _Checker, domain: Domain, model: SemanticModel) -> None:
                 check.known((*where, "filters"), dimension, {**known, **person}, "dimension of the list's entity")
 
 
-def _defaults(check: _Checker, domain: Domain) -> None:
+def _defaults(check: Checker, domain: Domain) -> None:
     for intent, rows in domain.defaults.items():
         if intent != "*":
             check.known(("defaults", intent), intent, domain.intents, "intent of this domain")

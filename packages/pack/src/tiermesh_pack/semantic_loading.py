@@ -19,6 +19,7 @@ from tiermesh_pack.semantic_model import (
     Measure,
     OutlierRules,
     PersonModel,
+    PrecomputedView,
     ReportingLines,
     SemanticModel,
     TimeColumn,
@@ -167,6 +168,7 @@ def _domain(data: Entry, person: PersonModel | None, schema: Schema) -> Domain:
         dimensions={**own, **(person.dimensions if person else {}), **calendar},
         lists=lists,
         lookups={name: _lookup(name, entry) for name, entry in data.get("lookups", {}).items()},
+        views={name: _view(name, data["name"], entry, entities) for name, entry in data.get("views", {}).items()},
         defaults=data.get("defaults", {}),
         default_group_by={key: tuple(names) for key, names in data.get("default_group_by", {}).items()},
         tool=data["tool"]["name"],
@@ -283,6 +285,21 @@ def _list(name: str, entry: Entry, entities: Mapping[str, Entity]) -> ListView:
         synonyms=_texts(entry, "synonyms"),
         visibility=entry.get("visibility", ""),
         default_period=entry.get("default_period", ""),
+    )
+
+
+def _view(name: str, domain: str, entry: Entry, entities: Mapping[str, Entity]) -> PrecomputedView:
+    entity = entities.get(entry["entity"])
+    return PrecomputedView(
+        name=name,
+        label=entry["label"],
+        domain=domain,
+        entity=entry["entity"],
+        time=entry.get("time", entity.default_time if entity else ""),
+        grain=entry.get("grain", "month"),
+        dimensions=_texts(entry, "dimensions"),
+        measures=_texts(entry, "measures"),
+        max_age_hours=float(entry.get("max_age_hours", 30)),
     )
 
 

@@ -214,6 +214,25 @@ class Lookup:
 
 
 @dataclass(frozen=True)
+class PrecomputedView:
+    """Sums and counts of one entity, computed ahead per person, step of the calendar and some dimensions.
+
+    It holds no scope and no total: who may see whom, and every coarser question, is still answered when it is asked.
+    """
+
+    name: str
+    label: str
+    domain: str
+    entity: str
+    time: str
+    grain: str
+    dimensions: tuple[str, ...]
+    measures: tuple[str, ...]
+    max_age_hours: float
+    """Older than this it is not used, unless a question says that it may."""
+
+
+@dataclass(frozen=True)
 class Domain:
     """Everything that can be asked of one area, such as leave."""
 
@@ -229,6 +248,7 @@ class Domain:
     """The domain's own, those of people, and the calendar grains."""
     lists: Mapping[str, ListView]
     lookups: Mapping[str, Lookup]
+    views: Mapping[str, PrecomputedView]
     defaults: Mapping[str, Mapping[str, str]]
     """Intent ("*" for any) to aggregation ("*" for any) to the measure (or list, for "none") that is meant."""
     default_group_by: Mapping[str, tuple[str, ...]]
@@ -292,6 +312,11 @@ class SemanticModel:
     """None only while problems are being collected."""
     visibility: Mapping[str, Visibility]
     domains: Mapping[str, Domain]
+
+    @property
+    def views(self) -> Mapping[str, PrecomputedView]:
+        """All precomputed views by name; names are unique in the model."""
+        return {name: view for domain in self.domains.values() for name, view in domain.views.items()}
 
     def domain_of(self, intent: str) -> Domain | None:
         """The domain that answers questions of this intent, or None."""

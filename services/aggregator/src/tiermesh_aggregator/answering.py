@@ -13,10 +13,12 @@ from tiermesh_aggregator.compiling.catalog import Catalog
 from tiermesh_aggregator.compiling.compiler import Compiler
 from tiermesh_aggregator.compiling.disclosure import Disclosed
 from tiermesh_aggregator.compiling.plan import domain_of
+from tiermesh_aggregator.compiling.precomputed import register
 from tiermesh_aggregator.engines.engine import Engine, Fetched
 from tiermesh_aggregator.engines.identity import Identity
 from tiermesh_aggregator.engines.statement import Statement, statement
 from tiermesh_aggregator.failures import BadFieldError
+from tiermesh_aggregator.precomputing import Views
 from tiermesh_aggregator.presenting import present
 from tiermesh_aggregator.query import Aggregation, Answer, Moment, Query, Viewer
 
@@ -45,32 +47,50 @@ class Database:
 class Answering:
     """Questions over one pack and one database."""
 
-    def __init__(self, pack: Pack, database: Database) -> None:
+    def __init__(self, pack: Pack, database: Database, views: Views | None = None) -> None:
+        """Without `views` every question is answered from the tables."""
         if pack.semantic.person is None:
             raise ValueError("a model without people has not been checked")
         self.model: SemanticModel = pack.semantic
         self.catalog = Catalog(pack.schema)
         self._person: PersonModel = pack.semantic.person
+        register(self.catalog, pack.semantic)
+        self._views = views
         self._compiler = Compiler(pack.semantic, self.catalog)
         self._database = database
         self._disclosed = Disclosed()
 
-    async def answer(self, query: Query, moment: Moment, viewer: Viewer, timeout: float, answer_id: str = "") -> Answer:
+    async def answer(
+        self,
+        query: Query,
+        moment: Moment,
+        viewer: Viewer,
+        timeout: float,
+        *,
+        answer_id: str = "",
+        staleness: float | None = None,
+    ) -> Answer:
         """Exactly one statement, and one more before it when the question names people or departments.
 
         `answer_id` ties the questions of one answer together, so that their difference singles nobody out either.
+        `staleness` is the age in seconds up to which a precomputed view will do; None leaves it to the view.
         """
         check_texts(query)
         query, labels, lookups, seconds = await self._resolved(query, viewer, timeout)
-        compiled = self._compiler.compile(query, moment, viewer, labels)
+        fresh = {state.view.name: state for state in self._views.fresh(staleness)} if self._views else {}
+        views = [state.view for state in fresh.values()]
+        compiled = self._compiler.compile(query, moment, viewer, labels, views=views)
         if answer_id and compiled.sums and not self._disclosed.admits((answer_id, viewer.person), list(compiled.sums)):
-            compiled = self._compiler.compile(query, moment, viewer, labels, beyond=False)
+            compiled = self._compiler.compile(query, moment, viewer, labels, beyond=False, views=views)
         sql = statement(compiled.select)
         summary = f"aggregate {query.domain} {query.aggregation.value}"
         identity = _identity(viewer, wide=compiled.wide)
         fetched = await self._database.fetch(sql, max(timeout - seconds, 0.001), summary, identity)
         table = present(compiled, fetched.rows, sql.fingerprint)
         table = replace(table, statements=1 + lookups, database_seconds=seconds + fetched.seconds)
+        if compiled.views:
+            as_of = min(one for name in compiled.views if (one := fresh[name].as_of) is not None)
+            table = replace(table, view=", ".join(compiled.views), as_of=as_of)
         return Answer(table, compiled.query, labels)
 
     async def _resolved(self, query: Query, viewer: Viewer, timeout: float) -> tuple[Query, dict[str, str], int, float]:

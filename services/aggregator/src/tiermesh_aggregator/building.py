@@ -1,5 +1,6 @@
 """Puts the service together from its settings; raises StartupError with the mend when something lacks."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from tiermesh_aggregator.engines.postgres import PostgresEngine
 from tiermesh_aggregator.failures import AggregatorError, DatabaseDownError
 from tiermesh_aggregator.gatekeeping import Gatekeeper
 from tiermesh_aggregator.handbook import Handbook
+from tiermesh_aggregator.precomputing import Views
 from tiermesh_aggregator.servicer import AggregatorServicer
 from tiermesh_aggregator.settings import AggregatorSettings
 from tiermesh_aggregator.tools.toolbox import Toolbox
@@ -38,11 +40,14 @@ async def build(settings: AggregatorSettings) -> AsyncIterator[ServiceParts]:
     pack = _pack(settings.pack)
     engine = await _engine(settings)
     handbook = Handbook(pack.handbook)
+    looking: asyncio.Task[None] | None = None
     try:
         await _check_schema(pack, engine, settings)
         database = Database(engine, telemetry.tracer("tiermesh_aggregator"), telemetry.meter("tiermesh_aggregator"))
-        answering = Answering(pack, database)
-        actions = await _actions(settings, engine, database, answering)
+        views = Views(pack, engine)
+        await views.look()
+        answering = Answering(pack, database, views)
+        actions = await _actions(settings, engine, database, answering, views)
         gatekeeper = Gatekeeper(settings.tenant, pack.identity, settings.statement_timeout_seconds)
         named = {
             tool: tuple(one.name for one in pack.vocabulary.intents.values() if tool in one.tools)
@@ -50,9 +55,10 @@ async def build(settings: AggregatorSettings) -> AsyncIterator[ServiceParts]:
         }
         toolbox = Toolbox(pack, answering, handbook, actions.tools(named) if actions else ())
         aggregator = AggregatorServicer(
-            gatekeeper, answering, actions, pack.defaults, slot_confidence=settings.slot_confidence
+            gatekeeper, answering, actions, pack.defaults, views, slot_confidence=settings.slot_confidence
         )
         tools = ToolsServicer(gatekeeper, toolbox, pack.defaults)
+        looking = asyncio.create_task(views.keep_looking())
         yield ServiceParts(
             name="aggregator",
             audience="aggregator",
@@ -68,6 +74,8 @@ async def build(settings: AggregatorSettings) -> AsyncIterator[ServiceParts]:
             ),
         )
     finally:
+        if looking is not None:
+            looking.cancel()
         handbook.close()
         await engine.close()
 
@@ -131,7 +139,7 @@ async def _check_schema(pack: Pack, engine: Engine, settings: AggregatorSettings
 
 
 async def _actions(
-    settings: AggregatorSettings, engine: Engine, database: Database, answering: Answering
+    settings: AggregatorSettings, engine: Engine, database: Database, answering: Answering, views: Views
 ) -> Actions | None:
     """None without a key: then nothing can be proposed and nothing performed."""
     if settings.action_key_file is None:
@@ -141,7 +149,7 @@ async def _actions(
     except (OSError, ValueError) as error:
         raise StartupError(f"{prefix}ACTION_KEY_FILE: {settings.action_key_file}: {error}") from error
     known = (ApplyForLeave(), CancelLeave(), SubmitExpenses())
-    actions = Actions(known, answering.catalog, engine=engine, database=database, tokens=tokens)
+    actions = Actions(known, answering.catalog, engine=engine, database=database, tokens=tokens, written=views.touched)
     try:
         await actions.prepare(settings.statement_timeout_seconds)
     except AggregatorError as error:

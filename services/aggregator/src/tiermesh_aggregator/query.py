@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -168,6 +168,10 @@ class ResultTable:
     fingerprint: str = ""
     statements: int = 1
     suppressed_groups: int = 0
+    view: str = ""
+    """The precomputed view that answered; empty when the tables did."""
+    as_of: datetime | None = None
+    """When the view was computed; None for now."""
     database_seconds: float = 0.0
 
 

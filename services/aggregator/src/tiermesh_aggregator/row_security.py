@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from tiermesh_pack.pack import Pack
 from tiermesh_pack.semantic import Entity, PersonModel, SemanticModel, Visibility
 
+from tiermesh_aggregator.compiling.precomputed import table_name
 from tiermesh_aggregator.engines.postgres import PostgresEngine, reader, writer
 from tiermesh_aggregator.failures import DatabaseDownError
+from tiermesh_aggregator.precomputing import create_states, definitions, shape, states
 
 policy = "tiermesh_scope"
 person_setting = "(SELECT nullif(current_setting('tiermesh.person', true), ''))"
@@ -83,7 +85,7 @@ def statements(pack: Pack) -> list[str]:
         condition = _condition(pack, *shielded[name])
         found.append(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
         found.append(f"CREATE POLICY {policy} ON {name} TO {reader}, {writer} USING ({condition})")
-    return [*found, *_actions(), f"COMMENT ON FUNCTION tiermesh_colleagues() IS '{fingerprint(pack)}'"]
+    return [*found, *_actions(), *_views(pack), f"COMMENT ON FUNCTION tiermesh_colleagues() IS '{fingerprint(pack)}'"]
 
 
 def _role(name: str) -> str:
@@ -102,6 +104,49 @@ def _actions() -> list[str]:
         f"DROP POLICY IF EXISTS {policy} ON {table}",
         f"CREATE POLICY {policy} ON {table} TO {writer} USING (person = {person_setting})",
     ]
+
+
+_refreshing = (
+    f"DECLARE counted bigint; BEGIN PERFORM 1 FROM {states} WHERE name = wanted FOR UPDATE; "  # noqa: S608 - our name
+    "IF NOT FOUND THEN RAISE EXCEPTION 'there is no such view'; END IF; "
+    "EXECUTE format('REFRESH MATERIALIZED VIEW CONCURRENTLY %I', 'tiermesh_kept_' || wanted); "
+    "EXECUTE format('SELECT count(*) FROM %I', 'tiermesh_kept_' || wanted) INTO counted; "
+    f"UPDATE {states} SET as_of = now() AT TIME ZONE 'UTC', row_count = counted WHERE name = wanted; END"
+)
+
+
+def _views(pack: Pack) -> list[str]:
+    """Materialized views know no policies: each lies behind a view that asks what the tables' policies would ask.
+
+    Whoever serves may have them refreshed, by the owner's function, and owns nothing.
+    """
+    sql = definitions(pack)
+    found = [
+        create_states,
+        f"GRANT SELECT ON {states} TO {reader}",
+        f"DELETE FROM {states}",  # noqa: S608 - a name of ours
+        "CREATE OR REPLACE FUNCTION tiermesh_refresh_view(wanted text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER "
+        f"SET search_path FROM CURRENT AS $$ {_refreshing} $$",
+        "REVOKE ALL ON FUNCTION tiermesh_refresh_view(text) FROM PUBLIC",
+        f"GRANT EXECUTE ON FUNCTION tiermesh_refresh_view(text) TO {writer}",
+    ]
+    shielded = guarded(pack.semantic)
+    for name, view in pack.semantic.views.items():
+        kept, table = f"tiermesh_kept_{name}", table_name(view)
+        entity = pack.semantic.domains[view.domain].entities[view.entity]
+        rules = shielded[entity.table][1] if entity.table in shielded else ()
+        keys = ", ".join(["person", "step", *(f"d_{one}" for one in view.dimensions)])
+        condition = _condition(pack, "person", rules) if rules else "true"
+        found += [
+            f"DROP MATERIALIZED VIEW IF EXISTS {kept} CASCADE",
+            f"CREATE MATERIALIZED VIEW {kept} AS {sql[name]}",
+            f"CREATE UNIQUE INDEX ON {kept} ({keys}) NULLS NOT DISTINCT",
+            f"CREATE VIEW {table} WITH (security_barrier) AS SELECT * FROM {kept} WHERE {condition}",  # noqa: S608
+            f"GRANT SELECT ON {table} TO {reader}",
+            f"INSERT INTO {states} SELECT '{name}', now() AT TIME ZONE 'UTC', "  # noqa: S608
+            f"(SELECT count(*) FROM {kept}), '{shape(sql[name])}'",
+        ]
+    return found
 
 
 def _functions(pack: Pack) -> list[str]:

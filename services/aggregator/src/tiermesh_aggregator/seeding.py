@@ -23,6 +23,7 @@ from tiermesh_pack.pack import Pack
 from tiermesh_pack.schema import Schema, Table
 
 from tiermesh_aggregator.engines.address import DuckAddress, PostgresAddress
+from tiermesh_aggregator.precomputing import definitions, embedded
 from tiermesh_aggregator.secure import secure
 
 Columns = Mapping[str, Any]
@@ -61,7 +62,7 @@ def seed(pack: Pack, target: DuckAddress | PostgresAddress, company: Company, pr
     chunks = _chunks(pack, company, progress)
     facts = company.facts(pack)
     if isinstance(target, DuckAddress):
-        _seed_duck(target.path, pack.schema, chunks, facts)
+        _seed_duck(target.path, pack, chunks, facts)
     else:
         asyncio.run(_seed_postgres(target.url, pack, chunks, facts))
 
@@ -145,8 +146,9 @@ def create_table(table: Table, name: str, *, keys: bool) -> str:
     return f"CREATE TABLE {name} ({', '.join(columns)})"
 
 
-def _seed_duck(path: Path, schema: Schema, chunks: Iterator[tuple[str, Columns]], facts: Mapping[str, str]) -> None:
+def _seed_duck(path: Path, pack: Pack, chunks: Iterator[tuple[str, Columns]], facts: Mapping[str, str]) -> None:
     """Written beside the file and renamed: a reader sees the old data or the new, never a half."""
+    schema = pack.schema
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     fresh.unlink(missing_ok=True)
@@ -161,6 +163,9 @@ def _seed_duck(path: Path, schema: Schema, chunks: Iterator[tuple[str, Columns]]
                 connection.unregister("chunk")
             connection.execute(f"CREATE TABLE {meta_table} (key text, value text)")
             connection.executemany(insert_fact, list(facts.items()))
+            for name, sql in definitions(pack).items():
+                for step in embedded(pack.semantic.views[name], sql):
+                    connection.execute(step)
             connection.execute("CHECKPOINT")
         fresh.replace(path)
         path.with_name(f"{path.name}.wal").unlink(missing_ok=True)

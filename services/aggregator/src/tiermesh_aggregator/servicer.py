@@ -1,18 +1,24 @@
 """AggregatorService: translates requests to the domain and answers back."""
 
+import time
+
 import grpc
 from tiermesh.aggregator.v1 import aggregator_service_pb2 as pb
 from tiermesh.aggregator.v1 import aggregator_service_pb2_grpc as stubs
 from tiermesh_pack.manifest import Defaults
+from tiermesh_runtime import deadlines
 from tiermesh_runtime.errors import RpcError
 
 from tiermesh_aggregator import slots, wire
 from tiermesh_aggregator.actions.performing import Actions
 from tiermesh_aggregator.answering import Answering
 from tiermesh_aggregator.failures import AmbiguousNameError, SlotsIncompleteError, UnknownNameError
-from tiermesh_aggregator.gatekeeping import Gatekeeper, viewer
+from tiermesh_aggregator.gatekeeping import Gatekeeper, reserve_seconds, viewer
+from tiermesh_aggregator.precomputing import Views
 from tiermesh_aggregator.query import Moment, Query, Viewer
 from tiermesh_aggregator.translation import translated
+
+longest_refresh_seconds = 3600.0
 
 
 class AggregatorServicer(stubs.AggregatorServiceServicer):
@@ -24,6 +30,7 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
         answering: Answering,
         actions: Actions | None,
         defaults: Defaults,
+        views: Views,
         *,
         slot_confidence: float,
     ) -> None:
@@ -32,6 +39,7 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
         self._answering = answering
         self._actions = actions
         self._defaults = defaults
+        self._views = views
         self._sure = slot_confidence
 
     async def Aggregate(
@@ -44,7 +52,14 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
             query = self._query(request, moment, who)
             try:
                 budget = self._gatekeeper.budget()
-                answer = await self._answering.answer(query, moment, who, budget, request.context.request_id)
+                answer = await self._answering.answer(
+                    query,
+                    moment,
+                    who,
+                    budget,
+                    answer_id=request.context.request_id,
+                    staleness=request.max_staleness.ToSeconds() if request.HasField("max_staleness") else None,
+                )
             except UnknownNameError as error:
                 raise self._unsure(request, error) from error
             except AmbiguousNameError as error:
@@ -54,6 +69,7 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
             table=wire.table(answer.table),
             resolved=wire.resolved(answer.resolved),
             suppressed_groups=answer.table.suppressed_groups,
+            view=answer.table.view,
         )
         response.database_time.FromNanoseconds(int(answer.table.database_seconds * 1e9))
         return response
@@ -74,9 +90,9 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
     async def ListViews(
         self, request: pb.ListViewsRequest, context: grpc.aio.ServicerContext[pb.ListViewsRequest, pb.ListViewsResponse]
     ) -> pb.ListViewsResponse:
-        """The pack declares no precomputed views, so there are none."""
+        """Every view that the pack declares, computed or not."""
         self._gatekeeper.admit(request.context)
-        return pb.ListViewsResponse()
+        return pb.ListViewsResponse(views=[wire.view(state) for state in self._views.states()])
 
     async def QueryGraph(
         self,
@@ -92,9 +108,17 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
         request: pb.RefreshViewRequest,
         context: grpc.aio.ServicerContext[pb.RefreshViewRequest, pb.RefreshViewResponse],
     ) -> pb.RefreshViewResponse:
-        """Not served by this deployment."""
-        self._gatekeeper.admit(request.context)
-        raise _not_served("refreshing views")
+        """Computes one view anew. Only for the job that does so."""
+        who = self._gatekeeper.admit(request.context)
+        if who.purpose != "refresh-views":
+            raise RpcError(grpc.StatusCode.PERMISSION_DENIED, "NOT_ALLOWED", "Only the job that refreshes views may.")
+        begun = time.perf_counter()
+        budget = deadlines.budget(longest_refresh_seconds, reserve=reserve_seconds, hop="database")
+        with translated(""):
+            state = await self._views.refresh(request.name, budget)
+        response = pb.RefreshViewResponse(view=wire.view(state))
+        response.elapsed.FromNanoseconds(int((time.perf_counter() - begun) * 1e9))
+        return response
 
     async def PerformAction(
         self,

@@ -9,6 +9,7 @@ from tiermesh_pack.manifest import Defaults
 
 from tiermesh_aggregator import calendars
 from tiermesh_aggregator.failures import BadPeriodError
+from tiermesh_aggregator.precomputing import State
 from tiermesh_aggregator.query import (
     Aggregation,
     Cell,
@@ -202,8 +203,18 @@ def _rule(rule: OutlierRule) -> pb.AggregateQuery.OutlierRule:
     return pb.AggregateQuery.OutlierRule(deviations=rule.deviations or 0.0)
 
 
+def view(state: State) -> pb.View:
+    """A precomputed view as it stands."""
+    message = pb.View(
+        name=state.view.name, domain=state.view.domain, rows=state.rows, fresh=state.fresh(datetime.now(UTC))
+    )
+    if state.as_of is not None:
+        message.as_of.FromDatetime(state.as_of)
+    return message
+
+
 def table(found: ResultTable) -> table_pb2.Table:
-    """The rows as they travel. The tables are read as they stand now, so that is their date."""
+    """The rows as they travel. Tables are read as they stand now, a view as it was computed."""
     message = table_pb2.Table(
         columns=[
             table_pb2.Column(
@@ -223,7 +234,7 @@ def table(found: ResultTable) -> table_pb2.Table:
         caption=found.caption,
         statements=found.statements,
     )
-    message.as_of.FromDatetime(datetime.now(UTC))
+    message.as_of.FromDatetime(found.as_of or datetime.now(UTC))
     return message
 
 

@@ -62,8 +62,10 @@ class Actions:
         engine: Engine,
         database: Database,
         tokens: Tokens,
+        written: Callable[[Iterable[str]], None] = lambda tables: None,
         now: Callable[[], float] = time.time,
     ) -> None:
+        """`written` is told the tables of every action that was performed."""
         self._actions: Mapping[str, Action] = {
             action.name: action for action in known if action.tables <= catalog.schema.tables.keys()
         }
@@ -71,6 +73,7 @@ class Actions:
         self._engine = engine
         self._database = database
         self._tokens = tokens
+        self._written = written
         self._now = now
 
     async def prepare(self, timeout: float) -> None:
@@ -122,7 +125,11 @@ class Actions:
         for _ in range(attempts):
             try:
                 async with self._engine.writing(timeout, Identity(person, viewer.roles)) as transaction:
-                    return await self._once(transaction, sealed, action, tenant=tenant, person=person, moment=moment)
+                    performed = await self._once(
+                        transaction, sealed, action, tenant=tenant, person=person, moment=moment
+                    )
+                self._written(action.tables)
+                return performed
             except ConflictError:
                 continue  # somebody wrote the same rows meanwhile: look again
         raise ProposalInvalidError("Others change the same records just now; confirm once more.")

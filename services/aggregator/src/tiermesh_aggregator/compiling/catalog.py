@@ -20,12 +20,24 @@ kinds: Mapping[str, ColumnKind] = {
 }
 
 
+sql_kinds: Mapping[ColumnKind, sa.types.TypeEngine[Any]] = {
+    "text": sa.Text(),
+    "integer": sa.BigInteger(),
+    "decimal": sa.Numeric(38, 6),
+    "double": sa.Double(),
+    "date": sa.Date(),
+    "timestamp": sa.TIMESTAMP(),
+    "boolean": sa.Boolean(),
+}
+
+
 class Catalog:
     """Tables by name. Built once, from `schema.yaml`; the database is not asked."""
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         self.metadata = sa.MetaData()
+        self._kinds: dict[str, Mapping[str, ColumnKind]] = {}
         for table in schema.tables.values():
             columns = [
                 sa.Column(
@@ -38,12 +50,19 @@ class Catalog:
             ]
             sa.Table(table.name, self.metadata, *columns)
 
+    def add(self, name: str, columns: Mapping[str, ColumnKind]) -> None:
+        """A table that the schema does not have: the result of a statement, kept."""
+        self._kinds[name] = columns
+        sa.Table(name, self.metadata, *(sa.Column(column, sql_kinds[kind]) for column, kind in columns.items()))
+
     def table(self, name: str) -> sa.Table:
         """The table of that name; the pack's checks have made sure that it exists."""
         return self.metadata.tables[name]
 
     def kind(self, table: str, column: str) -> ColumnKind:
         """What the values of a column are."""
+        if table in self._kinds:
+            return self._kinds[table][column]
         found = self.schema.column(f"{table}.{column}")
         return kinds[found.kind] if found else "text"
 

@@ -31,6 +31,8 @@ class Compiled:
     """Index of the column that counts suppressed groups."""
     sums: tuple[Summed, ...] = ()
     """What is summed up beyond the visible people; empty when the statement stays with them."""
+    views: tuple[str, ...] = ()
+    """The precomputed views that the statement reads instead of the tables."""
     fill: tuple[int, tuple[Any, ...]] | None = None
     """Column of a calendar grain and all its steps, for a development without gaps."""
 

@@ -68,7 +68,7 @@ def grouped(plan: Plan, context: Context, frame: Frame, *, everyone: bool) -> sa
     below = [part for part in plan.parts.values() if part not in stacked]
     together: dict[tuple[str, str], list[Part]] = {}
     for part in stacked:
-        together.setdefault((part.entity.name, part.measure.time), []).append(part)
+        together.setdefault((part.entity.table, part.measure.time), []).append(part)
     selects = [_select(plan, context, frame, parts, plan.dimensions) for parts in together.values()]
     if everyone:
         selects.append(_people(plan, context, frame))

@@ -114,7 +114,8 @@ class PostgresEngine:
     @asynccontextmanager
     async def _transaction(self, connection: Any, mode: str, role: str, identity: Identity) -> AsyncIterator[None]:
         """BEGIN, the role and the identity go out as one message: one round trip instead of three."""
-        await connection.execute(f"BEGIN {mode};{_taking(role, identity) if self.secured else ''}")
+        taking = f"SET LOCAL ROLE {role};" if self.secured else ""
+        await connection.execute(f"BEGIN {mode};{taking}{_telling(identity)}")
         try:
             yield
             await connection.execute("COMMIT")
@@ -139,7 +140,12 @@ class PostgresEngine:
     async def plainly(self, sql: str, timeout: float = 10) -> Rows:
         """Runs a statement of ours with the rights of the login: for checks at start-up and for refreshing views."""
         with _translated():
-            async with asyncio.timeout(timeout), _connection(self._pool, timeout) as connection:
+            async with (
+                asyncio.timeout(timeout),
+                _connection(self._pool, timeout) as connection,
+                connection.transaction(),
+            ):
+                await connection.execute(f"SET LOCAL statement_timeout = {int(timeout * 1000)}")
                 return [tuple(row) for row in await connection.fetch(sql)]
 
     async def close(self) -> None:
@@ -175,8 +181,8 @@ async def _connection(pool: Any, timeout: float) -> AsyncIterator[Any]:
         await pool.release(connection)
 
 
-def _taking(role: str, identity: Identity) -> str:
-    """The role, and the identity as transaction-local settings. In hexadecimal a value cannot end its own quotes."""
+def _telling(identity: Identity) -> str:
+    """The identity as transaction-local settings. In hexadecimal a value cannot end its own quotes."""
     values = {
         "person": _text(identity.person),
         "roles": json.dumps(sorted(filter(None, map(_text, identity.roles)))),
@@ -186,7 +192,7 @@ def _taking(role: str, identity: Identity) -> str:
         f"set_config('tiermesh.{name}', convert_from('\\x{value.encode().hex()}', 'UTF8'), true)"
         for name, value in values.items()
     ]
-    return f"SET LOCAL ROLE {role};SELECT {', '.join(settings)}"
+    return f"SELECT {', '.join(settings)}"
 
 
 def _text(value: str) -> str:

@@ -30,6 +30,11 @@ def statement(clause: ClauseElement) -> Statement:
     return Statement(compiled.string, parameters, fingerprint(compiled.string))
 
 
+def literally(clause: ClauseElement) -> str:
+    """The same as text without parameters, for statements that are kept. Only for what holds no value of a question."""
+    return clause.compile(dialect=dialect, compile_kwargs={"literal_binds": True}).string
+
+
 def fingerprint(sql: str) -> str:
     """The same for statements that differ in values, in the number of values or in white space only."""
     shape = re.sub(r"\s+", " ", sql)

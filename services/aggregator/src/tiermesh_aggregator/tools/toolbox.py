@@ -13,7 +13,7 @@ from tiermesh_aggregator.answering import Answering
 from tiermesh_aggregator.compiling.filters import nearest
 from tiermesh_aggregator.failures import BadFieldError, UnknownNameError
 from tiermesh_aggregator.handbook import Handbook
-from tiermesh_aggregator.query import ResultTable
+from tiermesh_aggregator.query import Query, ResultTable
 from tiermesh_aggregator.tools import bulk, lookups
 from tiermesh_aggregator.tools.tool import Arguments, Call, Kind, Passages, Result, Tool
 
@@ -65,9 +65,13 @@ class Toolbox:
     def _bulk_run(self, domain: Domain) -> Any:
         async def run(arguments: Arguments, call: Call) -> ResultTable:
             query = bulk.query(domain.name, arguments)
-            return (await self._answering.answer(query, call.moment, call.viewer, call.timeout, call.answer_id)).table
+            return await self._answered(query, call)
 
         return run
+
+    async def _answered(self, query: Query, call: Call) -> ResultTable:
+        answer = await self._answering.answer(query, call.moment, call.viewer, call.timeout, answer_id=call.answer_id)
+        return answer.table
 
     def _lookups(self) -> Iterable[Tool]:
         for domain in self._pack.semantic.domains.values():
@@ -88,7 +92,7 @@ class Toolbox:
     def _lookup_run(self, domain: Domain, lookup: Lookup) -> Any:
         async def run(arguments: Arguments, call: Call) -> ResultTable:
             query = lookups.query(domain, lookup, arguments, call.moment, call.viewer)
-            return (await self._answering.answer(query, call.moment, call.viewer, call.timeout, call.answer_id)).table
+            return await self._answered(query, call)
 
         return run
 
