@@ -11,7 +11,7 @@ ours := packages/contracts packages/runtime packages/policy packages/pack packag
         simulator cli
 python_sources := packages services simulator cli tests packs
 
-.PHONY: help setup run demo test lint types proto proto-check proto-release train seed isolated clean
+.PHONY: help setup run demo test lint types faults proto proto-check proto-release train seed isolated clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ lint: setup proto-check ## Ruff, import arrows, protos and generated code, shell
 
 types: setup ## Mypy, strict
 	@$(BIN)/mypy $(addsuffix /src,$(filter-out packages/contracts,$(ours)))
+
+faults: setup ## Act out every fault of providers over real sockets and print what came of it
+	@$(BIN)/python -m tests.faults
 
 isolated: setup ## Install and test each service alone, with only what it declares (slow)
 	@tests/isolated.sh

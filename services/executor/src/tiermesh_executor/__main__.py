@@ -53,7 +53,11 @@ async def build(settings: ExecutorSettings, provider: Provider | None = None) ->
         for opened in providers.values():
             closing.push_async_callback(opened.close)
         telemetry = ExecutorTelemetry()
-        breakers = Breakers(asyncio.get_running_loop().time, on_change=telemetry.circuit_changed)
+        breakers = Breakers(
+            asyncio.get_running_loop().time,
+            on_change=telemetry.circuit_changed,
+            open_seconds=settings.circuit_open_seconds,
+        )
         models = ModelCalls(tags=tables.tags, providers=providers, tier=settings.tier, breakers=breakers)
         tools, data = await _data(settings, closing)
         executor = Executor(

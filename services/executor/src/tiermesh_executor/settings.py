@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from tiermesh_runtime.channels import checked_address
 from tiermesh_runtime.settings import ServiceSettings
 
+from tiermesh_executor.models.breaker import OPEN_SECONDS
 from tiermesh_executor.models.endpoints import Endpoint, MessagesEndpoint, checked_url, load_endpoints
 from tiermesh_executor.models.http_client import is_loopback
 from tiermesh_executor.tools.fanout import DEFAULT_LIMIT
@@ -47,6 +48,9 @@ class ExecutorSettings(ServiceSettings):
     spool_max_bytes: int = Field(256 * 1024 * 1024, ge=1024 * 1024, description="most bytes that wait in the spool")
     fan_out_limit: int = Field(
         DEFAULT_LIMIT, ge=1, le=50, description="entities that one look-up may be called for in one answer"
+    )
+    circuit_open_seconds: float = Field(
+        OPEN_SECONDS, gt=0, le=60, description="seconds for which a failing model is left alone before it is probed"
     )
     tool_list_seconds: float = Field(30.0, ge=0, le=3600, description="seconds for which a tool list is remembered")
     heartbeat_seconds: float = Field(10.0, gt=0, le=60, description="idle seconds after which a stream gives a sign")

@@ -61,15 +61,16 @@ class Attempts:
         """None when nothing is left that can be tried within `remaining` seconds."""
         if self.made >= MAX_ATTEMPTS:
             return None
-        waits = [(self._wait(option), option) for option in self._options]
-        soon = [(wait, option) for wait, option in waits if wait <= PATIENCE_SECONDS]
+        now = self._clock()
+        for option in self._options:
+            pause = max(0.0, option.not_before - now)
+            if pause <= PATIENCE_SECONDS and not option.breaker.wait() and pause < remaining:
+                return self._begin(option, pause)
         # Patience that this very call was asked for is had when there is nobody else.
-        late = sorted((wait, id(option), option) for wait, option in waits if option.tries and wait > PATIENCE_SECONDS)
-        for wait, option in soon or [(wait, option) for wait, _, option in late]:
-            if wait < remaining:
-                self.made += 1
-                option.tries += 1
-                return Attempt(option, wait)
+        patient = [option for option in self._options if option.not_before > now]
+        waits = sorted((max(option.not_before - now, option.breaker.wait()), id(option), option) for option in patient)
+        if waits and waits[0][0] < remaining:
+            return self._begin(waits[0][2], waits[0][0])
         return None
 
     def failed(self, option: Option, error: ProviderError) -> None:
@@ -109,5 +110,7 @@ class Attempts:
                 )  # fmt: skip
         return None
 
-    def _wait(self, option: Option) -> float:
-        return max(option.breaker.wait(), option.not_before - self._clock())
+    def _begin(self, option: Option, pause: float) -> Attempt:
+        self.made += 1
+        option.tries += 1
+        return Attempt(option, pause)

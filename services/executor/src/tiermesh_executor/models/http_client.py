@@ -1,6 +1,8 @@
 """The HTTP client of every provider: limits, timeouts, and no proxy before a server on this machine."""
 
+import functools
 import ipaddress
+import ssl
 from urllib.parse import urlsplit
 
 import httpx2
@@ -16,10 +18,17 @@ def new_http_client(base_url: str | None) -> tuple[httpx2.AsyncClient, httpx2.Ti
     client = httpx2.AsyncClient(
         timeout=timeout,
         limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_KEPT_ALIVE),
+        verify=_trusted(),
         # A proxy of the environment would catch a server on this machine.
         trust_env=not is_loopback(base_url),
     )
     return client, timeout
+
+
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Reading the certificates of the authorities takes 0.1 s; once is enough for all providers."""
+    return httpx2.create_ssl_context()
 
 
 def is_loopback(base_url: str | None) -> bool:
