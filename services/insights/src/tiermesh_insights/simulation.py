@@ -1,8 +1,8 @@
 """Tenants whose truth is known, and how close proposals come to it: `python -m tiermesh_insights.simulation`.
 
 Each run draws a log, proposes from it and looks the proposal up in the truth: did the bound on quality loss hold, and
-how much dearer than the best threshold is it? Prints a table; exit 1 when the bound was broken in more than alpha of the
-runs, or when the regret of a tenant whose bound does not bind is over the target.
+how much dearer than the best threshold is it? Prints a table; exit 1 when the bound was broken in more than alpha of
+the runs, or when the regret of a tenant whose bound does not bind is over the target.
 """
 
 from __future__ import annotations
