@@ -8,23 +8,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
-import sys
-from collections.abc import Coroutine, Mapping
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from collections.abc import Mapping
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
-from tiermesh_runtime.errors import RpcError
 
 from tiermesh_cli import doctor as examination
 from tiermesh_cli.ask import signed_in
+from tiermesh_cli.commands import (
+    GatewayOption,
+    PersonOption,
+    StateOption,
+    TenantOption,
+    find_home,
+    run,
+    say_failed,
+    sign_in,
+)
+from tiermesh_cli.evaluation.commands import evaluation
 from tiermesh_cli.home import Home, ProjectNotFoundError
-from tiermesh_cli.keys import sign_in_token
-from tiermesh_cli.people import UnknownPersonError, find_person, read_personas
+from tiermesh_cli.people import UnknownPersonError, read_personas
 from tiermesh_cli.render import AnswerView
 from tiermesh_cli.running import RunningSuite
 from tiermesh_cli.sample import ask_samples
@@ -38,13 +44,7 @@ app = typer.Typer(
     add_completion=False,
     help="Answers each question at the cheapest model tier that answers it right.",
 )
-
-StateOption = Annotated[
-    Path | None, typer.Option("--state", help="Folder for keys, data and logs.", show_default=".tiermesh")
-]
-TenantOption = Annotated[str, typer.Option(help="Tenant to sign in to.")]
-PersonOption = Annotated[str, typer.Option("--as", help="Persona (manager, employee, …) or employee id.")]
-GatewayOption = Annotated[str | None, typer.Option(help="host:port; the running suite's where left out.")]
+app.add_typer(evaluation, name="eval")
 
 
 @app.command()
@@ -54,18 +54,18 @@ def up(
     any_ports: Annotated[bool, typer.Option("--any-ports", help="Take whatever ports are free.")] = False,
 ) -> None:
     """Start every service, watch them, end them all with one Ctrl-C."""
-    home, console = _home(state), Console()
+    home, console = find_home(state), Console()
     _fail_when_up(home)
     prepare(home)
-    _run(_stay_up(home, console, free_ports() if any_ports else DEFAULT_PORTS, sample=sample))
+    run(_stay_up(home, console, free_ports() if any_ports else DEFAULT_PORTS, sample=sample))
 
 
 @app.command()
 def demo() -> None:
     """Start the suite apart, ask one question per route and a follow-up, stop; exit 1 if one went wrong."""
-    home, console = _home(None, "demo"), Console()
+    home, console = find_home(None, "demo"), Console()
     prepare(home)
-    _run(_demo(home, console))
+    run(_demo(home, console))
 
 
 @app.command()
@@ -80,9 +80,9 @@ def ask(
     state: StateOption = None,
 ) -> None:
     """Ask a question and stream the answer, its table, its pills and its receipt."""
-    home = _home(state)
-    address, token = _sign_in(home, gateway, person, tenant)
-    _run(_ask(address, token, question, conversation=conversation, timeout=timeout, as_json=as_json))
+    home = find_home(state)
+    address, token = sign_in(home, gateway, person, tenant)
+    run(_ask(address, token, question, conversation=conversation, timeout=timeout, as_json=as_json))
 
 
 @app.command()
@@ -94,9 +94,9 @@ def confirm(
     state: StateOption = None,
 ) -> None:
     """Do what a proposal says, exactly once."""
-    home = _home(state)
-    address, token = _sign_in(home, gateway, person, tenant)
-    _run(_confirm(address, token, proposal))
+    home = find_home(state)
+    address, token = sign_in(home, gateway, person, tenant)
+    run(_confirm(address, token, proposal))
 
 
 @app.command()
@@ -110,21 +110,21 @@ def seed(
     state: StateOption = None,
 ) -> None:
     """Fill the database with the pack's company."""
-    seed_database(_home(state), employees=employees, years=years, force=force, as_of=as_of)
+    seed_database(find_home(state), employees=employees, years=years, force=force, as_of=as_of)
 
 
 @app.command()
 def people(state: StateOption = None) -> None:
     """List who you can ask as."""
-    for name, person in read_personas(_home(state).pack).items():
+    for name, person in read_personas(find_home(state).pack).items():
         typer.echo(f"{name:18} {person.subject}  {', '.join(person.roles)}")
 
 
 @app.command()
 def doctor(state: StateOption = None) -> None:
     """Say what is missing or unreachable, and the mend. Exit 1 when something is."""
-    home, console = _home(state), Console()
-    _run(_doctor(home, console))
+    home, console = find_home(state), Console()
+    run(_doctor(home, console))
 
 
 def main() -> None:
@@ -132,11 +132,11 @@ def main() -> None:
     try:
         app()
     except (ProjectNotFoundError, UnknownPersonError) as missing:
-        _say_failed(str(missing), 2)
+        say_failed(str(missing), 2)
     except OSError as error:
-        _say_failed(f"{error.filename or 'the system'}: {error.strerror or error}", 2)
+        say_failed(f"{error.filename or 'the system'}: {error.strerror or error}", 2)
     except (PreparationFailedError, StartFailedError) as failed:
-        _say_failed(str(failed), 1)
+        say_failed(str(failed), 1)
 
 
 async def _stay_up(home: Home, console: Console, ports: Mapping[str, int], *, sample: bool) -> int:
@@ -182,7 +182,7 @@ async def _demo(home: Home, console: Console) -> int:
 
 
 async def _samples(home: Home, console: Console) -> list[str]:
-    address, token = _sign_in(home, None, "manager", "acme")
+    address, token = sign_in(home, None, "manager", "acme")
     async with signed_in(address, token) as asker:
         return await ask_samples(asker, console)
 
@@ -219,33 +219,6 @@ async def _doctor(home: Home, console: Console) -> int:
     return 1 if wrong else 0
 
 
-def _sign_in(home: Home, gateway: str | None, person: str, tenant: str) -> tuple[str, str]:
-    """Return the gateway's address and a token: TIERMESH_TOKEN, or one signed by the development keys."""
-    if gateway is None:
-        running = RunningSuite.read(home.running)
-        if running is None:
-            _say_failed(
-                f"no suite runs from {home.state}: start one with `make run`, or name a gateway with --gateway", 2
-            )
-        gateway = running.gateway
-    token = os.environ.get("TIERMESH_TOKEN")
-    if not token:
-        who = find_person(home.pack, person)
-        token = sign_in_token(home.keys, tenant=tenant, subject=who.subject, roles=who.roles)
-    return gateway, token
-
-
-def _run(work: Coroutine[Any, Any, int]) -> None:
-    """Run to the end; a refused call is one line with its reason."""
-    try:
-        code = asyncio.run(work)
-    except RpcError as error:
-        _say_failed(f"{error.reason or error.code.name}: {error.message}", 1)
-    except KeyboardInterrupt:
-        code = 130
-    raise typer.Exit(code)
-
-
 def _stop_event() -> asyncio.Event:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -256,17 +229,7 @@ def _stop_event() -> asyncio.Event:
 def _fail_when_up(home: Home) -> None:
     running = RunningSuite.read(home.running)
     if running is not None:
-        _say_failed(
+        say_failed(
             f"a suite runs from {home.state} already (process {running.pid}): end it with Ctrl-C there, or use --state",
             2,
         )
-
-
-def _home(state: Path | None, name: str = "") -> Home:
-    found = Home.find(state)
-    return Home(found.project, found.state / name) if name else found
-
-
-def _say_failed(message: str, code: int) -> NoReturn:
-    typer.echo(f"tiermesh: {message}", err=True)
-    sys.exit(code)

@@ -103,9 +103,11 @@ class ScriptedClassifier(classifier_service_pb2_grpc.ClassifierServiceServicer):
             "stakes": "low",
             "people": [],
             "measure": "",
+            "phrase": "next Friday" if "next Friday" in text else "",
         }
         labels |= self.changes.get(text, {})
         slots = scores_pb2.Slots(people=[scores_pb2.Slot(value=name) for name in labels["people"]])
+        slots.date_range.phrase = labels["phrase"]
         if labels["measure"]:
             slots.measures.add(value=labels["measure"])
         return scores_pb2.Scores(

@@ -164,10 +164,23 @@ async def test_what_was_asked_earlier_in_the_conversation_is_not_suggested(stage
 
 
 async def test_an_act_that_ends_in_no_proposal_is_not_called_one(stage: Any) -> None:
-    writes(stage, ("Remind those with open requests", "act"), ("Book a day off next Friday", "explain"))
+    vague, act = "Book some time off", "Book a day off next Friday"
+    writes(stage, ("Remind those with open requests", "act"), (vague, "act"), (act, "act"))
+    stage.classifier.changes = {vague: {"intent": "leave.apply"}}
     pills, done = await suggested(stage, stage.begin(count=1))
-    assert [(pill.text, pill.kind) for pill in pills] == [("Book a day off next Friday", pill_pb2.PILL_KIND_ACT)]
-    assert done.dropped == {"no_proposal": 1}
+    assert [(pill.text, pill.kind) for pill in pills] == [(act, pill_pb2.PILL_KIND_ACT)]
+    assert done.dropped == {"no_proposal": 2}
+
+
+async def test_after_a_question_of_high_stakes_only_rules_and_reasons_are_offered(stage: Any) -> None:
+    scores = scores_pb2.Scores(
+        intent=scores_pb2.AxisScore(label="leave.apply", probability=0.9),
+        difficulty=scores_pb2.DifficultyScores(stakes=scores_pb2.AxisScore(label="high")),
+    )
+    pills, done = await suggested(stage, stage.begin(scores=scores, count=6))
+    assert pills
+    assert {pill.kind for pill in pills} == {pill_pb2.PILL_KIND_EXPLAIN}
+    assert done.dropped["sensitive"] == 3
 
 
 async def test_a_tenant_whose_day_is_spent_gets_the_pack_s_pills(stage: Any) -> None:

@@ -36,8 +36,10 @@ def classified(kind: Any = "drill_down", meant: str = "", **labels: Any) -> Clas
         (classified(ambiguous=True), "low_confidence"),
         (classified(high_stakes=True), "sensitive"),
         (classified(intent="leave.approve"), "not_served"),
-        (classified(intent="leave.apply"), ""),
-        (classified("act", intent="leave.apply"), ""),
+        (classified("act", intent="leave.apply", specific=True), ""),
+        # Nothing says when: it would be asked back.
+        (classified("act", intent="leave.apply"), "no_proposal"),
+        (classified("explain", intent="leave.apply", specific=True), "low_confidence"),
         (classified("act", intent="leave.history"), "no_proposal"),
         # Tickets have no figures behind them: nothing could count those of a team.
         (classified(intent="support.ticket"), ""),
@@ -72,8 +74,3 @@ def test_data_is_suggested_to_those_who_see_it(
     leading: Leading, labels: dict[str, Any], roles: tuple[str, ...], visible: bool
 ) -> None:
     assert leading.fault_of(classified(**labels), roles) == ("" if visible else "not_visible")
-
-
-def test_whatever_writes_is_an_act_whoever_called_it_what(leading: Leading) -> None:
-    assert leading.with_kind(classified("explain", intent="leave.apply")).candidate.kind == "act"
-    assert leading.with_kind(classified("explain", intent="leave.policy")).candidate.kind == "explain"

@@ -15,21 +15,17 @@ class Background:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[None]:
-        """Run `work` beside everything else; the task never fails."""
+    def start(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run `work` beside everything else."""
         task = asyncio.create_task(self._guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
     async def finish(self, seconds: float = 5.0) -> None:
         """Wait until all that was started is done, also what that started; at most this long."""
-        try:
-            async with asyncio.timeout(seconds):
-                while self._tasks:
-                    await asyncio.wait(self._tasks)
-        except TimeoutError:
-            structlog.get_logger().error("background_work_left", tasks=len(self._tasks))
+        async with asyncio.timeout(seconds):
+            while self._tasks:
+                await asyncio.wait(self._tasks)
 
     @staticmethod
     async def _guarded(work: Coroutine[Any, Any, object]) -> None:

@@ -108,4 +108,4 @@ class BatchClassifier:
         except RpcError as error:
             raise ClassifierFailedError from error
         pairs = zip(candidates, response.scores, strict=True)
-        return [Classified(candidate, labels_of(scores), scores) for candidate, scores in pairs]
+        return [Classified(candidate, labels_of(candidate.text, scores), scores) for candidate, scores in pairs]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tiermesh_pack import Intent, Pack
 from tiermesh_pack.semantic_model import Visibility
 
-from tiermesh_suggester.candidates import Candidate, Kind
+from tiermesh_suggester.candidates import Candidate
 
 # The role of people who have reports. The aggregator decides whose records they see; this only avoids dead ends.
 MANAGER = "manager"
@@ -28,6 +28,8 @@ class Labels:
     high_stakes: bool = False
     measure: str = ""
     people: tuple[str, ...] = ()
+    # Its own words say when, or what kind.
+    specific: bool = False
     # The same for two questions that ask for the same; None when the labels cannot tell.
     meaning: Hashable | None = None
 
@@ -65,19 +67,15 @@ class Leading:
             return "sensitive"
         if intent.write and labels.intent not in self.proposed:
             return "not_served"
-        if one.candidate.kind == "act" and not intent.write:
+        if (one.candidate.kind == "act") != intent.write:
+            # Its author meant one thing and wrote another.
+            return "no_proposal" if one.candidate.kind == "act" else "low_confidence"
+        if intent.write and not labels.specific:
+            # "Book time off" is asked back for the days; "book next Friday off" is proposed.
             return "no_proposal"
         if not self._served(intent, labels):
             return "not_served"
         return "" if self._visible(intent, labels, frozenset(roles)) else "not_visible"
-
-    def with_kind(self, one: Classified) -> Classified:
-        """Return it with the kind that it has by its intent: whatever writes is an act, whoever called it what."""
-        intent = self.pack.vocabulary.intents.get(one.labels.intent)
-        if intent is None or not intent.write or one.candidate.kind == "act":
-            return one
-        act: Kind = "act"
-        return replace(one, candidate=replace(one.candidate, kind=act))
 
     def _served(self, intent: Intent, labels: Labels) -> bool:
         """A bulk question needs a domain that computes it."""

@@ -73,6 +73,8 @@ class Turn:
     earlier: Sequence[str] = ()
     # What the question means, where its labels can tell.
     meaning: Hashable | None = None
+    # A question of illness, dispute or the like: only rules and reasons are offered after it.
+    high_stakes: bool = False
     locale: str = ""
     # Seconds that the caller takes pills after the answer; None when it did not say.
     after_answer: float | None = None
@@ -204,7 +206,13 @@ class Track:
         kept: list[Candidate] = []
         said = Seen()
         for candidate in candidates:
-            fault = self._plain_fault(candidate.text) or seen.repeats(candidate.text) or said.repeats(candidate.text)
+            sensitive = "sensitive" if turn.high_stakes and candidate.kind != "explain" else ""
+            fault = (
+                sensitive
+                or self._plain_fault(candidate.text)
+                or seen.repeats(candidate.text)
+                or said.repeats(candidate.text)
+            )
             if fault:
                 dropped.note(fault)
             else:
@@ -224,7 +232,7 @@ class Track:
             if fault:
                 dropped.note(fault)
             else:
-                leading.append(self.checks.leading.with_kind(one))
+                leading.append(one)
                 seen.add(one.candidate.text, labels.meaning)
         return leading
 
@@ -255,6 +263,7 @@ class Track:
             candidate
             for candidate in candidates
             if (not intents[candidate.intent].write or candidate.intent in leading.proposed)
+            and (candidate.kind == "explain" or not turn.high_stakes)
             and (MANAGER in turn.roles or not words.about_others(candidate.text))
         ]
 

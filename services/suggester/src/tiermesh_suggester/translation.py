@@ -46,13 +46,14 @@ def turn_of(begin: pb.SuggestBegin, roles: Collection[str]) -> Turn:
         classified=begin.HasField("scores"),
         earlier=list(begin.asked),
         meaning=meaning_of(scores),
+        high_stakes=scores.difficulty.stakes.label == "high",
         locale=begin.context.locale,
         after_answer=begin.after_answer.ToMicroseconds() / 1e6 if begin.HasField("after_answer") else None,
     )
 
 
-def labels_of(scores: scores_pb2.Scores) -> Labels:
-    """Read the labels of a candidate."""
+def labels_of(text: str, scores: scores_pb2.Scores) -> Labels:
+    """Read the labels of a candidate of these words."""
     slots = scores.scope.slots
     return Labels(
         intent=scores.intent.label,
@@ -63,6 +64,9 @@ def labels_of(scores: scores_pb2.Scores) -> Labels:
         high_stakes=scores.difficulty.stakes.label == "high",
         measure=next((slot.value for slot in slots.measures), ""),
         people=tuple(slot.value for slot in slots.people),
+        specific=bool(slots.date_range.phrase and slots.date_range.phrase.casefold() in text.casefold())
+        # What is inherited stands nowhere in the text.
+        or any(slot.end > slot.start for slot in slots.filters),
         meaning=meaning_of(scores),
     )
 
