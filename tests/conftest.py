@@ -73,7 +73,7 @@ class Suite:
     # A copy of the seeded database, for plain SQL beside the aggregator.
     database: Path
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command against this suite."""
         return subprocess.run(
             [*TIERMESH, *arguments, "--state", str(self.state)],
@@ -81,7 +81,7 @@ class Suite:
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=timeout,
             check=False,
         )
 

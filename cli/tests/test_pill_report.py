@@ -25,7 +25,15 @@ def pill(text: str, kind: str = "compare", **changes: object) -> ShownPill:
 def turn(number: int, tier: str, mode: str, *pills: ShownPill, clicks: tuple[Click, ...] = ()) -> AskedTurn:
     question = f"Question {number}?"
     return AskedTurn(
-        f"c{number}", 1, question, mode, tier=tier, complete=True, pills=list(pills), before=[question], clicks=list(clicks)
+        f"c{number}",
+        1,
+        question,
+        mode,
+        tier=tier,
+        complete=True,
+        pills=list(pills),
+        before=[question],
+        clicks=list(clicks),
     )
 
 
@@ -71,7 +79,9 @@ def test_a_few_that_differ_by_chance_are_noise() -> None:
 
 
 def test_the_report_for_machines_says_when_it_was_the_simulator() -> None:
-    values = json.loads(json.dumps(report_of([turn(1, "1", "routed", pill("Why?", "explain"))], simulated=True).values()))
+    values = json.loads(
+        json.dumps(report_of([turn(1, "1", "routed", pill("Why?", "explain"))], simulated=True).values())
+    )
     assert values["note"] == SIMULATOR_NOTE
     assert values["tiers"][0]["kinds"]["explain"]["share"] == 1.0
     assert values["tiers"][0]["dead_ends"] == {"share": None, "low": 0.0, "high": 1.0, "count": 0, "of": 0}
@@ -87,14 +97,23 @@ def test_failed_questions_are_counted_apart() -> None:
 
 def test_turns_of_one_conversation_stay_together_and_single_questions_apart(tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
-    records = [{"text": "A", "conversation": "c"}, {"text": "B", "conversation": None}, {"text": "C", "conversation": "c"}]
+    records = [
+        {"text": "A", "conversation": "c"},
+        {"text": "B", "conversation": None},
+        {"text": "C", "conversation": "c"},
+    ]
     path.write_text("\n".join(map(json.dumps, records)) + "\n\n")
     assert read_conversations(path) == [Conversation("c", ("A", "C")), Conversation("line 2", ("B",))]
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("{", ":1: write one JSON object"), ('{"question": "x"}', ":1: write one"), ('{"text": " "}', ":1: `text` must"), ("", "no question")],
+    [
+        ("{", ":1: write one JSON object"),
+        ('{"question": "x"}', ":1: write one JSON object"),
+        ('{"text": " "}', ":1: `text` must be words"),
+        ("", "no question"),
+    ],
 )
 def test_a_file_without_questions_is_refused_with_its_line(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "data.jsonl"
