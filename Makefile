@@ -11,7 +11,7 @@ ours := packages/contracts packages/runtime packages/policy packages/pack packag
         simulator cli
 python_sources := packages services simulator cli tests packs
 
-.PHONY: help setup run demo test lint types faults proto proto-check proto-release train seed isolated clean
+.PHONY: help setup run demo test lint types faults proto proto-check proto-release train seed isolated clean simulate-thresholds
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ types: setup ## Mypy, strict
 
 faults: setup ## Act out every fault of providers over real sockets and print what came of it
 	@$(BIN)/python -m tests.faults
+
+simulate-thresholds: setup ## Propose thresholds for tenants whose truth is known, a thousand runs each (2 minutes)
+	@$(BIN)/python -m tiermesh_insights.simulation
 
 isolated: setup ## Install and test each service alone, with only what it declares (slow)
 	@tests/isolated.sh

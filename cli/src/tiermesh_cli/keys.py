@@ -46,8 +46,8 @@ def ensure_keys(folder: Path) -> None:
             write_secret(folder / seal, secrets.token_hex(32).encode())
 
 
-def write_service_token(folder: Path, service: str) -> Path:
-    """Write the service principal with which `service` delivers records to insights; return its file.
+def write_service_token(folder: Path, service: str, *, purpose: str = "record", audience: str = "insights") -> Path:
+    """Write the service principal with which `service` calls `audience` for one purpose; return its file.
 
     Made anew at each start: it is good for 30 days.
     """
@@ -56,8 +56,8 @@ def write_service_token(folder: Path, service: str) -> Path:
         tenant="*",
         subject=service,
         roles=(),
-        audience=("insights",),
-        purpose="record",
+        audience=(audience,),
+        purpose=purpose,
         pack_version="",
         request_id="",
         ttl=SERVICE_TOKEN_SECONDS,

@@ -79,6 +79,8 @@ def build_stack(
                 "TIERMESH_INSIGHTS_PORT": str(ports["insights"]),
                 "TIERMESH_INSIGHTS_PRINCIPAL_PUBLIC_KEY": public_key,
                 "TIERMESH_INSIGHTS_DATABASE": f"sqlite:///{home.data / 'insights.sqlite'}",
+                "TIERMESH_INSIGHTS_EXECUTOR_ADDRESS": at["executor-tier2"],
+                "TIERMESH_INSIGHTS_EXECUTOR_TOKEN_FILE": str(home.keys / "insights.token"),
             },
         ),
         Process(

@@ -35,6 +35,7 @@ def prepare(home: Home) -> None:
     home.prepare()
     ensure_keys(home.keys)
     write_service_token(home.keys, "executor")
+    write_service_token(home.keys, "insights", purpose="judge", audience="executor")
     write_people(home.keys / "people.json", described_personas(home.pack), DEVELOPMENT_TENANT)
     if not (home.classifier_model / "manifest.json").exists():
         run_module("tiermesh_classifier.train", "--pack", str(home.pack), "--out", str(home.classifier_model))

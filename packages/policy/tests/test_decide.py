@@ -301,3 +301,13 @@ def test_a_strategy_is_data_and_the_rules_stay_the_same(
     assert decide(scores(confidence=0.2), policy, health=health).route is route
     high = decide(scores(intent="leave.history", cardinality="org", confidence=0.2), policy, health=health)
     assert high.route is Route.AGGREGATE or high.bulk_tools_only
+
+
+def test_speculation_can_be_held_back_and_is_never_for_a_write(scores: Make) -> None:
+    policy = TenantPolicy(speculation=Speculation(band=0.2, share=0.5))
+    near = scores(confidence=0.65)
+    assert decide(near, policy).speculate
+    held = decide(near, policy, held_back="share")
+    assert not held.speculate
+    assert "not started: share" in held.reasons[-1].detail
+    assert not decide(replace(near, intent=scores(intent="leave.apply").intent), policy).speculate

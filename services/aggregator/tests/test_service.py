@@ -189,12 +189,6 @@ async def test_other_tenants_and_packs_are_refused(client: Client) -> None:
     assert (await list_views(mine, metadata=client.as_(), timeout=5)).views
 
 
-async def test_what_is_not_served_yet_says_so(client: Client) -> None:
-    graph = pb.QueryGraphRequest(context=context(), document="{ leave }")
-    call = client.aggregator.QueryGraph(graph, metadata=client.as_(), timeout=5)
-    await refused(call, grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED")
-
-
 async def test_a_view_is_refreshed_by_its_job_alone_and_answers_with_its_date(client: Client, tmp_path: Path) -> None:
     request = pb.RefreshViewRequest(context=context(), name="leave_applied_monthly")
     call = client.aggregator.RefreshView(request, metadata=client.as_("E00007", "hr_admin"), timeout=20)
@@ -215,6 +209,25 @@ async def test_a_view_is_refreshed_by_its_job_alone_and_answers_with_its_date(cl
     tables = await client.aggregator.Aggregate(question, metadata=client.as_(), timeout=20)
     assert tables.view == ""
     assert tables.table.rows == answer.table.rows
+
+
+async def test_a_graph_document_is_answered_with_data_and_tables_or_refused_by_a_named_gate(client: Client) -> None:
+    document = "{ leave(population: ALL_REPORTS) { rows { employee leave_days } } }"
+
+    async def ask(**request: str) -> Any:
+        message = pb.QueryGraphRequest(context=context(), **request)
+        return await client.aggregator.QueryGraph(message, metadata=client.as_(), timeout=20)
+
+    answer = await ask(document=document)
+    assert len(json.loads(answer.data)["leave"]["rows"]) == len(answer.tables[0].rows) > 3
+    kept = await ask(operation="my_team_at_a_glance", variables='{"from": "2026-01-01"}')
+    assert (len(kept.tables), kept.statements) == (3, 3)
+    invalid = grpc.StatusCode.INVALID_ARGUMENT
+    error = await refused(ask(document="{ leave { rows { salary } } }"), invalid, "GRAPH_REFUSED")
+    assert error.metadata["gate"] == "validate"
+    for both_or_none in ({}, {"document": document, "operation": "my_team_at_a_glance"}):
+        error = await refused(ask(**both_or_none), invalid, "GRAPH_REFUSED")
+        assert error.metadata["gate"] == "operation"
 
 
 async def test_tools_are_listed_with_valid_schemas_and_their_intents(client: Client, pack: Any) -> None:

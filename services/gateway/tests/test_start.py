@@ -20,7 +20,7 @@ async def broken(suite: Any, **changes: Any) -> str:
         "principal_key": folder / "principal.pem",
         "tenants": folder / "tenants",
         "packs": folder / "packs",
-        "store": folder / "other.sqlite",
+        "store": str(folder / "other.sqlite"),
         "spool": folder / "other-spool.sqlite",
     }
     with pytest.raises(StartupError) as caught:
@@ -34,7 +34,7 @@ async def test_what_cannot_be_used_is_named_with_its_setting_and_the_mend(suite:
     (folder / "bad").write_text("nonsense")
     assert "TIERMESH_GATEWAY_JWKS" in await broken(suite, jwks=folder / "bad")
     assert "TIERMESH_GATEWAY_PRINCIPAL_KEY" in await broken(suite, principal_key=folder / "bad")
-    assert "TIERMESH_GATEWAY_STORE" in await broken(suite, store=folder)
+    assert "TIERMESH_GATEWAY_STORE" in await broken(suite, store=str(folder))
     assert "TIERMESH_GATEWAY_SPOOL" in await broken(suite, spool=folder)
     (folder / "empty").mkdir()
     assert "no tenant file" in await broken(suite, tenants=folder / "empty")

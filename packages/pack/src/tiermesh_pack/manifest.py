@@ -17,6 +17,7 @@ usual_files: Mapping[str, str | list[str]] = {
     "semantic": ["semantic/*.yaml"],
     "examples": ["examples/*.jsonl"],
     "handbook": ["handbook/*.md"],
+    "operations": ["operations/*.graphql"],
 }
 """Where the parts lie when `pack.yaml` does not say otherwise."""
 
@@ -50,6 +51,8 @@ class Manifest:
     semantic: tuple[Path, ...]
     examples: tuple[Path, ...]
     handbook: tuple[Path, ...]
+    operations: tuple[Path, ...]
+    """Kept GraphQL documents; most packs have none."""
 
 
 def load_manifest(root: Path, problems: Problems) -> Manifest | None:
@@ -63,6 +66,8 @@ def load_manifest(root: Path, problems: Problems) -> Manifest | None:
     _check_time_zone(document, defaults, problems)
     personas = root / files["personas"]
     globs = {key: _matching(document, root, key, files[key], problems) for key in ("semantic", "examples", "handbook")}
+    kept = "operations" in data.get("files", {}) or (root / "operations").is_dir()
+    globs["operations"] = _matching(document, root, "operations", files["operations"], problems) if kept else ()
     return Manifest(
         name=data["name"],
         version=data["version"],

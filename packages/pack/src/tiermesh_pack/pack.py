@@ -42,6 +42,8 @@ class Pack:
     semantic: SemanticModel
     handbook: tuple[HandbookSection, ...]
     personas: tuple[Persona, ...]
+    operations: Mapping[str, str]
+    """Kept GraphQL documents by the name of their file. Their words are the aggregator's to check."""
 
     @property
     def identity(self) -> str:
@@ -70,6 +72,7 @@ def load_pack(path: Path) -> Pack:
         semantic=semantic,
         handbook=load_handbook(manifest.handbook, problems),
         personas=load_personas(manifest.personas, problems),
+        operations={path.stem: path.read_text(encoding="utf-8") for path in manifest.operations},
     )
     problems.raise_if_any()
     return pack

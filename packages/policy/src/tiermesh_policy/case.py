@@ -22,6 +22,8 @@ class Case:
     min_tier: Tier
     # True when the tenant's budget is used up and its policy still wants an answer.
     over_budget: bool
+    # Why no second tier may be started now, such as "share"; empty where it may.
+    held_back: str
     threshold: Threshold
     # Both None when the classifier gave nothing.
     scores: Scores | None

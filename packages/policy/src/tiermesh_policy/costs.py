@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from tiermesh_policy.routes import Tier
+from tiermesh_policy.routes import Route, Tier
 
 Count = Annotated[int, Field(ge=0)]
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -58,6 +58,7 @@ class CostTable:
     # A tool call and the answer over it, with the tier's tool set in the prompt.
     tier1: UsageEstimate = field(default_factory=lambda: UsageEstimate(2, 1, 5_000, 250))
     tier2: UsageEstimate = field(default_factory=lambda: UsageEstimate(3, 2, 14_000, 700))
+    pills: UsageEstimate = field(default_factory=lambda: UsageEstimate(1, 0, 2_000, 200))
     # Tokens that each look-up of a per-entity loop adds, and how many look-ups a team or a company takes.
     tokens_per_entity: Count = 6_000
     entities_team: Count = 50
@@ -69,6 +70,15 @@ class CostTable:
             self.prices.values(), key=lambda each: each.output, default=Prices(0.0, 0.0)
         )
         return ceil(usage.input_tokens * price.input + usage.output_tokens * price.output)
+
+    def of_route(self, route: Route) -> int:
+        """Estimated cost of a usual answer on a route."""
+        usage = self.aggregate if route is Route.AGGREGATE else self.for_tier(route.tier)
+        return self.cost_micros(usage, route.tier)
+
+    def of_pills(self) -> int:
+        """Estimated cost of a question's pills, which are always made at tier 2."""
+        return self.cost_micros(self.pills, Tier.TWO)
 
     def for_tier(self, tier: Tier) -> UsageEstimate:
         """Usual usage of an answer by a tier with its tools."""

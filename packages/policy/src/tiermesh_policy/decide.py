@@ -24,6 +24,7 @@ def decide(
     min_tier: Tier | None = None,
     *,
     over_budget: bool = False,
+    held_back: str = "",
 ) -> Decision:
     """Decide where a turn goes. The same arguments always give the same decision.
 
@@ -34,6 +35,7 @@ def decide(
         health: what is up; None takes both tiers and the bulk path as up.
         min_tier: the human override.
         over_budget: the tenant's budget is used up, and its policy wants an answer all the same.
+        held_back: why no second tier may be started now; empty where it may.
     """
     history = history or History()
     threshold, raised = threshold_for(scores, policy, history)
@@ -43,6 +45,7 @@ def decide(
         health=health or Health(),
         min_tier=min_tier or Tier.ONE,
         over_budget=over_budget,
+        held_back=held_back,
         threshold=threshold,
         scores=scores,
         signals=None if scores is None else read_signals(scores, policy.doubts),

@@ -39,10 +39,19 @@ class Inputs:
     health: Health = field(default_factory=Health)
     min_tier: Tier = Tier.ONE
     over_budget: bool = False
+    held_back: str = ""
 
     def decide(self) -> Decision:
         """The decision that these inputs give."""
-        return decide(self.scores, self.policy, self.history, self.health, self.min_tier, over_budget=self.over_budget)
+        return decide(
+            self.scores,
+            self.policy,
+            self.history,
+            self.health,
+            self.min_tier,
+            over_budget=self.over_budget,
+            held_back=self.held_back,
+        )
 
     def dump(self) -> bytes:
         """The record of these inputs."""

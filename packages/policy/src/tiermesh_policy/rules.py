@@ -211,7 +211,9 @@ def the_borderline_is_speculated_on(case: Case, choice: Choice) -> Verdict | Non
     if not distance <= speculation.band or not {Tier.ONE, Tier.TWO} <= case.health.tiers:
         return None
     detail = f"within {speculation.band:.2f} of the threshold"
-    return Verdict(choice.route, detail, choice.otherwise, choice.otherwise_detail, speculate=True)
+    if case.held_back:
+        detail += f"; not started: {case.held_back}"
+    return Verdict(choice.route, detail, choice.otherwise, choice.otherwise_detail, speculate=not case.held_back)
 
 
 def the_budget_is_used_up(case: Case, choice: Choice) -> Verdict | None:

@@ -121,7 +121,7 @@ class Speculation:
     # Largest share of a tenant's turns that may speculate; 0 switches it off.
     share: Share = 0.0
     # What one second less of waiting is worth: a loser that is likely to cost more is not started.
-    second_micros: Micros = 5_000
+    second_micros: Micros = 50_000
 
 
 @dataclass(frozen=True, slots=True)

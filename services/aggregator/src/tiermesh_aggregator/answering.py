@@ -14,7 +14,7 @@ from tiermesh_aggregator.compiling.compiler import Compiler
 from tiermesh_aggregator.compiling.disclosure import Disclosed
 from tiermesh_aggregator.compiling.plan import domain_of
 from tiermesh_aggregator.compiling.precomputed import register
-from tiermesh_aggregator.engines.engine import Engine, Fetched
+from tiermesh_aggregator.engines.engine import Engine, Estimate, Fetched
 from tiermesh_aggregator.engines.identity import Identity
 from tiermesh_aggregator.engines.statement import Statement, statement
 from tiermesh_aggregator.failures import BadFieldError
@@ -42,6 +42,13 @@ class Database:
             span.set_attribute("db.response.returned_rows", len(fetched.rows))
             self._duration.record(fetched.seconds, attributes)
             return fetched
+
+    async def estimate(self, sql: Statement, timeout: float, identity: Identity) -> Estimate:
+        """Plans a statement without running it."""
+        with self._tracer.start_as_current_span("EXPLAIN", kind=trace.SpanKind.CLIENT) as span:
+            span.set_attributes({"db.system.name": self._engine.system, "db.operation.name": "EXPLAIN"})
+            span.set_attribute("tiermesh.db.fingerprint", sql.fingerprint)
+            return await self._engine.estimate(sql, timeout, identity)
 
 
 class Answering:
@@ -92,6 +99,15 @@ class Answering:
             as_of = min(one for name in compiled.views if (one := fresh[name].as_of) is not None)
             table = replace(table, view=", ".join(compiled.views), as_of=as_of)
         return Answer(table, compiled.query, labels)
+
+    async def expected(self, query: Query, moment: Moment, viewer: Viewer, timeout: float) -> Estimate:
+        """What the database expects of a question, without answering it."""
+        check_texts(query)
+        query, labels, _, _ = await self._resolved(query, viewer, timeout)
+        views = [state.view for state in self._views.fresh()] if self._views else []
+        compiled = self._compiler.compile(query, moment, viewer, labels, views=views)
+        identity = _identity(viewer, wide=compiled.wide)
+        return await self._database.estimate(statement(compiled.select), timeout, identity)
 
     async def _resolved(self, query: Query, viewer: Viewer, timeout: float) -> tuple[Query, dict[str, str], int, float]:
         wanted = names.named(query, self.model)

@@ -22,8 +22,10 @@ from tiermesh_aggregator.answering import Answering, Database
 from tiermesh_aggregator.engines.address import DuckAddress, address
 from tiermesh_aggregator.engines.engine import Engine
 from tiermesh_aggregator.engines.postgres import PostgresEngine
-from tiermesh_aggregator.failures import AggregatorError, DatabaseDownError
+from tiermesh_aggregator.failures import AggregatorError, DatabaseDownError, GraphRefusedError
 from tiermesh_aggregator.gatekeeping import Gatekeeper
+from tiermesh_aggregator.graph.gates import Limits
+from tiermesh_aggregator.graph.querying import Graph
 from tiermesh_aggregator.handbook import Handbook
 from tiermesh_aggregator.precomputing import Views
 from tiermesh_aggregator.servicer import AggregatorServicer
@@ -55,7 +57,13 @@ async def build(settings: AggregatorSettings) -> AsyncIterator[ServiceParts]:
         }
         toolbox = Toolbox(pack, answering, handbook, actions.tools(named) if actions else ())
         aggregator = AggregatorServicer(
-            gatekeeper, answering, actions, pack.defaults, views, slot_confidence=settings.slot_confidence
+            gatekeeper,
+            answering,
+            actions=actions,
+            defaults=pack.defaults,
+            views=views,
+            graph=_graph(pack, answering, settings),
+            slot_confidence=settings.slot_confidence,
         )
         tools = ToolsServicer(gatekeeper, toolbox, pack.defaults)
         looking = asyncio.create_task(views.keep_looking())
@@ -87,6 +95,14 @@ def _pack(path: Path) -> Pack:
         return load_pack(path)
     except PackError as error:
         raise StartupError(f"{prefix}PACK: {error}") from error
+
+
+def _graph(pack: Pack, answering: Answering, settings: AggregatorSettings) -> Graph:
+    try:
+        limits = Limits(rows=settings.graph_max_rows, cost=settings.graph_max_cost)
+        return Graph(answering, pack.operations, limits)
+    except GraphRefusedError as error:
+        raise StartupError(f"{prefix}PACK: {pack.path}/operations: {error}") from error
 
 
 async def _engine(settings: AggregatorSettings) -> Engine:

@@ -4,6 +4,7 @@ AggregatorError
 ├── UnknownNameError       a name that is not in the model, or nobody the viewer can see
 ├── BadPeriodError         reversed, absurd, or not understood
 ├── BadFieldError          any other value that cannot be served
+├── GraphRefusedError      a GraphQL document that a gate refuses
 ├── SlotsIncompleteError   the classifier's slots do not make a complete query
 ├── AmbiguousNameError     a name fits several people: a question back
 ├── DatabaseDownError      the database is down or its pool is full
@@ -40,6 +41,16 @@ class BadFieldError(AggregatorError):
         super().__init__(message)
         self.field = field
         self.nearest = tuple(nearest)
+
+
+class GraphRefusedError(AggregatorError):
+    """`gate` refused the document; `found` and `limit` say by how much, where it is a number."""
+
+    def __init__(self, gate: str, message: str, *, found: float | None = None, limit: float | None = None) -> None:
+        super().__init__(message)
+        self.gate = gate
+        self.found = found
+        self.limit = limit
 
 
 class SlotsIncompleteError(AggregatorError):

@@ -12,10 +12,12 @@ from tiermesh_runtime.errors import RpcError
 from tiermesh_aggregator import slots, wire
 from tiermesh_aggregator.actions.performing import Actions
 from tiermesh_aggregator.answering import Answering
-from tiermesh_aggregator.failures import AmbiguousNameError, SlotsIncompleteError, UnknownNameError
+from tiermesh_aggregator.failures import AmbiguousNameError, GraphRefusedError, SlotsIncompleteError, UnknownNameError
 from tiermesh_aggregator.gatekeeping import Gatekeeper, reserve_seconds, viewer
+from tiermesh_aggregator.graph.querying import Graph
 from tiermesh_aggregator.precomputing import Views
 from tiermesh_aggregator.query import Moment, Query, Viewer
+from tiermesh_aggregator.tools.tool import Call
 from tiermesh_aggregator.translation import translated
 
 longest_refresh_seconds = 3600.0
@@ -28,10 +30,11 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
         self,
         gatekeeper: Gatekeeper,
         answering: Answering,
+        *,
         actions: Actions | None,
         defaults: Defaults,
         views: Views,
-        *,
+        graph: Graph,
         slot_confidence: float,
     ) -> None:
         """Without `actions` nothing can be performed."""
@@ -40,6 +43,7 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
         self._actions = actions
         self._defaults = defaults
         self._views = views
+        self._graph = graph
         self._sure = slot_confidence
 
     async def Aggregate(
@@ -99,9 +103,21 @@ class AggregatorServicer(stubs.AggregatorServiceServicer):
         request: pb.QueryGraphRequest,
         context: grpc.aio.ServicerContext[pb.QueryGraphRequest, pb.QueryGraphResponse],
     ) -> pb.QueryGraphResponse:
-        """Not served by this deployment."""
-        self._gatekeeper.admit(request.context)
-        raise _not_served("GraphQL")
+        """A document of the caller, or one that is kept under a name."""
+        principal = self._gatekeeper.admit(request.context)
+        with translated(""):
+            if bool(request.document) == bool(request.operation):
+                raise GraphRefusedError("operation", "Give either a document or the name of a kept operation.")
+            document = request.document or self._graph.kept(request.operation)
+            moment = wire.moment(request.context, self._defaults)
+            call = Call(
+                viewer(principal), principal.tenant, moment, self._gatekeeper.budget(), request.context.request_id
+            )
+            is_person = principal.purpose == "question"
+            answer = await self._graph.query(document, request.variables, call, is_person=is_person)
+        return pb.QueryGraphResponse(
+            data=answer.data, tables=[wire.table(one) for one in answer.tables], statements=answer.statements
+        )
 
     async def RefreshView(
         self,

@@ -39,6 +39,12 @@ class AggregatorSettings(ServiceSettings):
     slot_confidence: float = Field(
         default=0.5, ge=0, le=1, description="least confidence with which a slot is taken without asking a model"
     )
+    graph_max_rows: float = Field(
+        default=20_000_000, gt=0, description="most rows that the database may expect to touch for a GraphQL document"
+    )
+    graph_max_cost: float = Field(
+        default=5_000_000, gt=0, description="most that PostgreSQL's planner may expect a GraphQL document to cost"
+    )
     action_key_file: Path | None = Field(
         default=None, description="file with the secret that seals proposals; without it nothing can be written"
     )

@@ -10,6 +10,7 @@ from tiermesh_aggregator.failures import (
     BadFieldError,
     BadPeriodError,
     DatabaseDownError,
+    GraphRefusedError,
     ProposalInvalidError,
     SlotsIncompleteError,
     StatementTimeoutError,
@@ -37,6 +38,10 @@ def translated(prefix: str = "query") -> Iterator[None]:
     except BadFieldError as error:
         violations = [FieldViolation(f"{prefix}.{error.field}", str(error))]
         raise RpcError(code.INVALID_ARGUMENT, "INVALID_FIELD", str(error), violations=violations) from error
+    except GraphRefusedError as error:
+        numbers = {"found": error.found, "limit": error.limit}
+        metadata = {"gate": error.gate, **{name: f"{one:.0f}" for name, one in numbers.items() if one is not None}}
+        raise RpcError(code.INVALID_ARGUMENT, "GRAPH_REFUSED", str(error), metadata=metadata) from error
     except SlotsIncompleteError as error:
         metadata = {"missing": ", ".join(error.missing)}
         raise RpcError(code.FAILED_PRECONDITION, "SLOTS_INCOMPLETE", str(error), metadata=metadata) from error

@@ -16,6 +16,7 @@ from tiermesh_runtime.spool import Spool
 from tiermesh_runtime.startup import StartupError
 
 from tiermesh_executor.adapters.aggregator import AGGREGATE, GrpcBulkData
+from tiermesh_executor.adapters.mcp_server import McpToolServer
 from tiermesh_executor.adapters.tool_server import CALL_TOOL, LIST_TOOLS, GrpcToolServer
 from tiermesh_executor.adapters.usage import KIND, RECORD_USAGE, SpooledUsage, UsageDelivery
 from tiermesh_executor.aggregate import AggregateMode
@@ -32,6 +33,7 @@ from tiermesh_executor.servicer import ExecutorServicer
 from tiermesh_executor.settings import ExecutorSettings
 from tiermesh_executor.tags import TagTable, load_tags
 from tiermesh_executor.telemetry import ExecutorTelemetry
+from tiermesh_executor.tools.patience import PatientToolServer
 from tiermesh_executor.tools.source import ToolSource
 
 T = TypeVar("T")
@@ -59,13 +61,13 @@ async def build(settings: ExecutorSettings, provider: Provider | None = None) ->
             open_seconds=settings.circuit_open_seconds,
         )
         models = ModelCalls(tags=tables.tags, providers=providers, tier=settings.tier, breakers=breakers)
-        tools, data = await _data(settings, closing)
+        data = await _data(settings, closing)
         executor = Executor(
             tier=settings.tier,
             models=models,
             modes={
-                "answer": AnswerMode(models, tools, telemetry, fan_out=settings.fan_out_limit),
-                "aggregate": AggregateMode(models, data, tools, telemetry),
+                "answer": AnswerMode(models, data.tools, telemetry, fan_out=settings.fan_out_limit),
+                "aggregate": AggregateMode(models, data.bulk, data.bulk_tools, telemetry),
             },
             prices=tables.prices,
             sink=await _usage(settings, closing),
@@ -111,15 +113,35 @@ def _tables(settings: ExecutorSettings) -> _Tables:
     return _Tables(tags, prices, endpoints)
 
 
-async def _data(settings: ExecutorSettings, closing: AsyncExitStack) -> tuple[ToolSource, GrpcBulkData]:
-    calls, credentials = [AGGREGATE, LIST_TOOLS, CALL_TOOL], settings.channel_credentials()
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """Where facts come from."""
+
+    # What models are offered.
+    tools: ToolSource
+    # What one bulk call is made with: the data's own server too, whatever models are offered.
+    bulk_tools: ToolSource
+    bulk: GrpcBulkData
+
+
+async def _data(settings: ExecutorSettings, closing: AsyncExitStack) -> _Data:
+    own = settings.aggregator_address
     channels = {
-        address: await closing.enter_async_context(open_channel(address, idempotent=calls, credentials=credentials))
-        for address in dict.fromkeys([settings.aggregator_address, *settings.all_tool_addresses])
+        address: await closing.enter_async_context(open_channel(address, idempotent=[AGGREGATE, LIST_TOOLS, CALL_TOOL]))
+        for address in dict.fromkeys([own, *settings.all_tool_addresses])
     }
-    servers = [GrpcToolServer(address, channels[address]) for address in settings.all_tool_addresses]
-    tools = ToolSource(servers, remember_seconds=settings.tool_list_seconds)
-    return tools, GrpcBulkData(channels[settings.aggregator_address])
+    servers = {address: PatientToolServer(GrpcToolServer(address, channels[address])) for address in channels}
+    others = []
+    for url in settings.mcp_urls:
+        server = McpToolServer(url, token_file=settings.mcp_token_file)
+        closing.push_async_callback(server.close)
+        others.append(PatientToolServer(server))
+    offered = [*(servers[address] for address in settings.all_tool_addresses), *others]
+    tools = ToolSource(offered, remember_seconds=settings.tool_list_seconds)
+    bulk_tools = tools
+    if own not in settings.all_tool_addresses:
+        bulk_tools = ToolSource([servers[own], *offered], remember_seconds=settings.tool_list_seconds)
+    return _Data(tools, bulk_tools, GrpcBulkData(channels[own]))
 
 
 async def _usage(settings: ExecutorSettings, closing: AsyncExitStack) -> SpooledUsage:

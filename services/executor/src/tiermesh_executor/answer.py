@@ -98,6 +98,8 @@ class AnswerMode:
 
     async def _take(self, execution: Execution, one: Called) -> None:
         """What a result means for the user and for what may be said."""
+        if one.repeated:
+            return
         match one.result:
             case TableResult(table):
                 await execution.show_table(table)
@@ -139,4 +141,5 @@ def _for_model(one: Called) -> ToolResultPart:
         return ToolResultPart(one.call.call_id, content, is_error=True)
     if one.result is None:
         return ToolResultPart(one.call.call_id, "no result", is_error=True)
-    return ToolResultPart(one.call.call_id, render(one.result))
+    again = "You have made this very call before; its result again:\n" if one.repeated else ""
+    return ToolResultPart(one.call.call_id, again + render(one.result))

@@ -16,7 +16,7 @@ from tiermesh_executor.deadline import Deadline
 from tiermesh_executor.executor import Executor, merge_events
 from tiermesh_executor.failures import ExecutionError
 from tiermesh_executor.outlet import Outlet
-from tiermesh_executor.wire.requests import context_from, generate_task_from, task_from
+from tiermesh_executor.wire.requests import context_of_call, generate_task_from, task_from
 from tiermesh_executor.wire.responses import done_of, event_of, generate_done_of, heartbeat, rpc_error
 
 # Kept back so that the failure of a model can still be told within the caller's deadline.
@@ -51,7 +51,7 @@ class ExecutorServicer(rpc.ExecutorServiceServicer):
 
     async def Generate(self, request: pb.GenerateRequest, _context: Context) -> AsyncIterator[pb.GenerateResponse]:
         """Streams one tagged call."""
-        context = context_from(request.context, principal.current())
+        context = context_of_call(request.context, principal.current(), request.tag)
         task = generate_task_from(request)
         outlet: Outlet[str] = Outlet(lambda one, other: one + other)
         work = self._executor.generate(task, context, _deadline(), outlet, max_cost_micros=request.max_cost_micros)

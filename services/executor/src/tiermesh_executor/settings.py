@@ -40,6 +40,10 @@ class ExecutorSettings(ServiceSettings):
     tool_addresses: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="host:port of the tool servers, separated by commas; empty takes the aggregator's"
     )
+    mcp_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="URLs of MCP servers (streamable HTTP), separated by commas; their tools come last"
+    )
+    mcp_token_file: Path | None = Field(None, description="file with the bearer token of this service at MCP servers")
     insights_address: str = Field("", description="host:port of insights; empty keeps the ledger in the spool")
     insights_token_file: Path | None = Field(
         None, description='file with a service principal of purpose "record", signed by the gateway\'s key'
@@ -55,7 +59,7 @@ class ExecutorSettings(ServiceSettings):
     tool_list_seconds: float = Field(30.0, ge=0, le=3600, description="seconds for which a tool list is remembered")
     heartbeat_seconds: float = Field(10.0, gt=0, le=60, description="idle seconds after which a stream gives a sign")
 
-    @field_validator("tags", "prices", "providers", "api_key_file", "insights_token_file")
+    @field_validator("tags", "prices", "providers", "api_key_file", "insights_token_file", "mcp_token_file")
     @classmethod
     def _is_file(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():
@@ -67,7 +71,7 @@ class ExecutorSettings(ServiceSettings):
     def _is_url(cls, value: str | None) -> str | None:
         return checked_url(value) if value else None
 
-    @field_validator("tool_addresses", mode="before")
+    @field_validator("tool_addresses", "mcp_urls", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         if isinstance(value, str):
@@ -83,6 +87,11 @@ class ExecutorSettings(ServiceSettings):
     @classmethod
     def _is_address_or_empty(cls, value: str) -> str:
         return checked_address(value) if value else value
+
+    @field_validator("mcp_urls")
+    @classmethod
+    def _are_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(checked_url(url) for url in value)
 
     @field_validator("tool_addresses")
     @classmethod

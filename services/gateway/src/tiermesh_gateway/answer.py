@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tiermesh_policy import Decision, Route, Tier, failover, next_tier
 
+from tiermesh_gateway.budget import Purse
 from tiermesh_gateway.conversations import Exchange
 from tiermesh_gateway.events import (
     AnswerEnd,
@@ -23,6 +25,7 @@ from tiermesh_gateway.events import (
     RouteChanged,
     Said,
     Saying,
+    Speculated,
     Stop,
     Voided,
 )
@@ -36,12 +39,19 @@ from tiermesh_gateway.ports import (
     PillFeed,
 )
 from tiermesh_gateway.question import Scored, Turn
+from tiermesh_gateway.speculation import Branch, first_call_micros, first_to_commit
 
 MOST_EXECUTIONS = 5
 # Kept back of the question's time, so that the end can still be told.
 RESERVE_SECONDS = 0.15
 _SHOWN = (Kind.TEXT, Kind.TABLE, Kind.CLARIFICATION, Kind.PROPOSAL)
 _OUT_OF_TIME = AnswerEnd(False, Stop.DEADLINE, "DEADLINE_EXCEEDED", "The time for this question is up.")
+_OUT_OF_MONEY = AnswerEnd(
+    False,
+    Stop.FAILED,
+    "BUDGET_EXHAUSTED",
+    "What is left of the tenant's budget for today does not pay for another tier.",
+)
 
 
 @dataclass(slots=True)
@@ -60,6 +70,7 @@ class Answered:
     proposed: bool = False
     first_event_at: float | None = None
     done_at: float | None = None
+    speculation: Speculated | None = None
 
     @property
     def reply(self) -> str:
@@ -86,6 +97,9 @@ class _Plan:
     bulk_tools_only: bool = False
 
 
+_Ended = Finished | Bounced | _Lost
+
+
 class AnswerTrack:
     """Runs one turn's answer to its single end."""
 
@@ -98,6 +112,7 @@ class AnswerTrack:
         *,
         executors: Executors,
         health: HealthSource,
+        purse: Purse,
         feed: PillFeed,
         emit: Callable[[Event], Awaitable[None]],
     ) -> None:
@@ -112,6 +127,7 @@ class AnswerTrack:
         self._exchanges = exchanges
         self._executors = executors
         self._health = health
+        self._purse = purse
         self._feed = feed
         self._emit = emit
         self._shown = False
@@ -121,17 +137,61 @@ class AnswerTrack:
     async def run(self) -> AnswerEnd:
         """Answer. The last event that is emitted is the one and only `answer_done`."""
         plan = _Plan(self.answered.route, bulk_tools_only=self._decision.bulk_tools_only)
+        if self._decision.speculate:
+            plan, ended = await self._race()
+        else:
+            ended = await self._execute_as(plan)
         while True:
-            self._tried.append(plan.route)
-            self.answered.route, self.answered.tier = plan.route, plan.route.tier
-            ended = await self._execute(plan)
             following = None if len(self._tried) >= MOST_EXECUTIONS else self._following(plan, ended)
             if following is None:
                 return await self._end(_end_of(ended))
+            if not await self._purse.add(following.route):
+                return await self._end(_OUT_OF_MONEY)
             await self._switch(plan, following, ended)
             plan = following
+            ended = await self._execute_as(plan)
 
-    async def _execute(self, plan: _Plan) -> Finished | Bounced | _Lost:
+    async def _execute_as(self, plan: _Plan) -> _Ended:
+        self._tried.append(plan.route)
+        self.answered.route, self.answered.tier = plan.route, plan.route.tier
+        return await self._execute(plan, self._pass_on)
+
+    async def _race(self) -> tuple[_Plan, _Ended]:
+        """Both tiers at once: the first that commits is kept, the other is stopped there and then."""
+        started = asyncio.get_running_loop().time()
+        plans = [_Plan(route, bulk_tools_only=self._decision.bulk_tools_only) for route in (Route.TIER1, Route.TIER2)]
+        self._tried.extend(plan.route for plan in plans)
+        cheap, dear = branches = [Branch(partial(self._execute, plan, speculative=True)) for plan in plans]
+        try:
+            kept = await first_to_commit(cheap, dear)
+            loser, plan = (dear, plans[0]) if kept is cheap else (cheap, plans[1])
+            known = loser.ended is not None
+            loser.cancel()
+            saved = 0.0 if kept is cheap or cheap.ended_at is None else cheap.ended_at - started
+            lost = (
+                0 if known else first_call_micros(self._policy, Route.of_tier(Tier.TWO if kept is cheap else Tier.ONE))
+            )
+            self.answered.speculation = Speculated(plan.route.tier, lost, saved)
+            self.answered.at_least |= not known
+            await self._keep(plan, cheap.ended if kept is dear else None)
+            return plan, await kept.drain(self._pass_on)
+        finally:
+            for branch in branches:
+                branch.cancel()
+            await asyncio.gather(*(branch.gone() for branch in branches))
+
+    async def _keep(self, plan: _Plan, given_up: _Ended | None) -> None:
+        """Say where the turn went, if that is not where it was decided to go."""
+        self.answered.route, self.answered.tier = plan.route, plan.route.tier
+        cause, detail = ("speculation", "tier 2 was ready first") if given_up is None else _cause_of(given_up)
+        if isinstance(given_up, Bounced):
+            self.answered.bounces.append(given_up.cause)
+        if plan.route is not self._decision.route:
+            await self._emit(Event(Kind.ROUTE_CHANGED, RouteChanged(plan.route, cause, detail)))
+
+    async def _execute(
+        self, plan: _Plan, pass_on: Callable[[Saying], Awaitable[None]], *, speculative: bool = False
+    ) -> _Ended:
         """One execution, to its end or its loss."""
         left = self._turn.question.ends_at - asyncio.get_running_loop().time() - RESERVE_SECONDS
         if left <= 0:
@@ -144,7 +204,8 @@ class AnswerTrack:
             findings=plan.findings,
             bulk_tools_only=plan.bulk_tools_only,
             timeout=left,
-            most_micros=self._policy.budgets.per_question_micros,
+            most_micros=self._purse.most_micros,
+            speculative=speculative,
             least_stated_confidence=self._decision.least_stated_confidence,
         )
         bounced: Bounced | None = None
@@ -159,7 +220,7 @@ class AnswerTrack:
                         self._book(saying)
                         return bounced or saying
                     elif bounced is None:
-                        await self._pass_on(saying)
+                        await pass_on(saying)
         except OutOfTimeError:
             self.answered.at_least = True
             return bounced or Finished(_OUT_OF_TIME)
@@ -212,7 +273,7 @@ class AnswerTrack:
         self.answered.tool_calls += finished.tool_calls
         self.answered.statements += finished.statements
 
-    def _following(self, plan: _Plan, ended: Finished | Bounced | _Lost) -> _Plan | None:
+    def _following(self, plan: _Plan, ended: _Ended) -> _Plan | None:
         """What is run next; None when the turn ends here."""
         match ended:
             case Bounced():
@@ -247,7 +308,7 @@ class AnswerTrack:
         bulk_only = plan.bulk_tools_only or plan.route is Route.AGGREGATE
         return replace(plan, route=route, bulk_tools_only=bulk_only)
 
-    async def _switch(self, plan: _Plan, following: _Plan, ended: Finished | Bounced | _Lost) -> None:
+    async def _switch(self, plan: _Plan, following: _Plan, ended: _Ended) -> None:
         """Silent for what was not shown yet; said where the turn goes elsewhere."""
         cause, detail = _cause_of(ended)
         if isinstance(ended, Bounced):
@@ -276,7 +337,7 @@ _ELSEWHERE = frozenset(
 )
 
 
-def _cause_of(ended: Finished | Bounced | _Lost) -> tuple[str, str]:
+def _cause_of(ended: _Ended) -> tuple[str, str]:
     match ended:
         case Bounced(cause, detail):
             return cause, detail
@@ -286,7 +347,7 @@ def _cause_of(ended: Finished | Bounced | _Lost) -> tuple[str, str]:
             return "provider_failed", end.error_message
 
 
-def _end_of(ended: Finished | Bounced | _Lost) -> AnswerEnd:
+def _end_of(ended: _Ended) -> AnswerEnd:
     """How the turn ends when nothing follows."""
     match ended:
         case Finished(end):

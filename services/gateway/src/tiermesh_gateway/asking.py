@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from tiermesh_policy import Decision, Inputs, Route
 
 from tiermesh_gateway import outcomes
-from tiermesh_gateway.answer import Answered, AnswerTrack
+from tiermesh_gateway.admission import Admission
+from tiermesh_gateway.answer import AnswerTrack
 from tiermesh_gateway.background import Background
-from tiermesh_gateway.conversations import Conversation, Exchange, Summary, TurnOutcome, TurnRecord, within_budget
-from tiermesh_gateway.errors import NoRouteAvailable, UnknownConversation
-from tiermesh_gateway.events import DecisionMade, Event, Kind, Receipt, Stop, Timings
+from tiermesh_gateway.budget import Purse
+from tiermesh_gateway.closing import outcome_of, receipt_of, summary_of
+from tiermesh_gateway.conversations import Exchange, TurnOutcome, TurnRecord, within_budget
+from tiermesh_gateway.errors import NoRouteAvailable
+from tiermesh_gateway.events import DecisionMade, Event, Kind, Receipt
 from tiermesh_gateway.merge import Merge
 from tiermesh_gateway.pills import Pills
 from tiermesh_gateway.ports import (
+    Budgets,
     Classifier,
     Clicked,
     Conversations,
@@ -33,7 +37,10 @@ from tiermesh_gateway.ports import (
     Surroundings,
 )
 from tiermesh_gateway.question import Owner, Question, Scored, Turn
-from tiermesh_gateway.turns import TurnOrder
+from tiermesh_gateway.speculation import Governor
+from tiermesh_gateway.turns import Hold, Holding
+
+_NOTE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class Parts:
     suggester: Suggester
     pill_tokens: PillTokens
     conversations: Conversations
+    budgets: Budgets
     recorder: Recorder
     surroundings: Surroundings
     health: HealthSource
@@ -59,9 +67,10 @@ class _Course:
     merge: Merge[Event]
     trace_id: str
     started: float
-    conversation: Conversation
+    hold: Hold
     turn: Turn
     inputs: Inputs
+    purse: Purse
     clicked: Clicked | None = None
     scored: Scored | None = None
     classified_in: float = 0.0
@@ -69,7 +78,7 @@ class _Course:
     @property
     def key(self) -> tuple[Owner, str]:
         """The conversation, as turns of it are told apart from others."""
-        return self.question.owner, self.conversation.id
+        return self.question.owner, self.turn.conversation_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,9 @@ class Asking:
     """Answers questions. Holds what turns of one process share."""
 
     parts: Parts
-    order: TurnOrder
+    holding: Holding
+    admission: Admission
+    governor: Governor
     most_context_characters: int = 16_000
     _pills: dict[tuple[Owner, str], Pills] = field(default_factory=dict)
 
@@ -100,22 +111,28 @@ class Asking:
         return answer
 
     async def _answer(self, question: Question, merge: Merge[Event]) -> None:
+        with self.admission.admitted(question.tenant.name, question.tenant.policy.limits):
+            await self._answer_admitted(question, merge)
+
+    async def _answer_admitted(self, question: Question, merge: Merge[Event]) -> None:
         started = asyncio.get_running_loop().time()
         trace_id = self.parts.surroundings.enter(question)
-        new = not question.conversation_id
         conversation_id = question.conversation_id or uuid4().hex
         key = (question.owner, conversation_id)
-        async with self.order.turn(key):
+        async with self.holding.held(question, conversation_id) as hold:
             if key in self._pills:
                 self._pills[key].stop("asked_again")
-            conversation = Conversation(conversation_id) if new else await self._known(question)
-            turn = Turn(question, conversation_id, conversation.total_turns + 1)
-            inputs = Inputs(None, question.tenant.policy)
-            course = _Course(question, merge, trace_id, started, conversation, turn, inputs)
-            decision = await self._decide(course)
-            if new:
-                self.parts.background.start(self.parts.conversations.open_conversation(question.owner, conversation_id))
-            reply = await self._begin(course, decision)
+            course = _Course(
+                question,
+                merge,
+                trace_id,
+                started,
+                hold,
+                Turn(question, conversation_id, hold.conversation.total_turns + 1),
+                Inputs(None, question.tenant.policy),
+                Purse(question, self.parts.budgets),
+            )
+            reply = await self._replied(course)
             self._pills[key] = reply.pills
             try:
                 await reply.answer.run()
@@ -124,44 +141,74 @@ class Asking:
                 self._let_go(course, reply)
                 raise
             # Before anyone else may ask in this conversation.
-            self._remember(course, reply, _outcome(reply.answer.answered))
+            self._remember(course, reply, outcome_of(reply.answer.answered))
         try:
             left = question.ends_at - asyncio.get_running_loop().time()
             await reply.pills.wait(min(question.tenant.policy.pills.deadline_seconds, left), late="late")
         finally:
-            receipt = self._let_go(course, reply)
+            receipt, noted = self._let_go(course, reply)
+        # Whoever reads the receipt may ask any replica about it; a store that is away delays it by this and no more.
+        await asyncio.wait([noted], timeout=_NOTE_SECONDS)
         merge.finish(Event(Kind.RECEIPT, receipt))
 
-    async def _known(self, question: Question) -> Conversation:
-        known = await self.parts.conversations.load(question.owner, question.conversation_id)
-        if known is None:
-            raise UnknownConversation
-        return known
+    async def _replied(self, course: _Course) -> _Reply:
+        """Decide within the budget, tell, and start both tracks; what was reserved comes back when that fails."""
+        try:
+            decision = await self._within_budget(course, await self._decide(course))
+            await course.hold.ready()
+            return await self._begin(course, decision)
+        except BaseException:
+            self.parts.background.start(course.purse.settle(0, at_least=False))
+            raise
 
     async def _decide(self, course: _Course) -> Decision:
         began = asyncio.get_running_loop().time()
         course.clicked = clicked = self.parts.pill_tokens.clicked(course.turn)
         course.scored = scored = (
-            await self.parts.classifier.classify(course.turn, course.conversation)
+            await self.parts.classifier.classify(course.turn, course.hold.conversation)
             if clicked is None
             else clicked.scored
         )
         course.classified_in = asyncio.get_running_loop().time() - began
+        policy = course.question.tenant.policy
         course.inputs = Inputs(
             None if scored is None else scored.scores,
-            course.question.tenant.policy,
-            course.conversation.history(),
+            policy,
+            course.hold.conversation.history(),
             self.parts.health.now(),
             course.question.min_tier,
+            held_back=self._held_back(course.question),
         )
-        decision = course.inputs.decide()
-        self.parts.surroundings.decided(course.turn, decision, None if scored is None else scored.scores.confidence)
+        return _with_route(course.inputs.decide())
+
+    def _held_back(self, question: Question) -> str:
+        """Why no second tier may be started now."""
+        if question.tenant.policy.speculation.share <= 0:
+            return ""
+        if not self.admission.speculation:
+            return "load"
+        return self.governor.held_back(question.tenant.name, question.tenant.policy)
+
+    async def _within_budget(self, course: _Course, decision: Decision) -> Decision:
+        """Reserve; over budget decide again, as the tenant's policy says."""
+        purse = course.purse
+        if decision.route is not None and not await purse.reserve(decision.route, speculates=decision.speculate):
+            course.inputs = replace(course.inputs, over_budget=True)
+            decision = _with_route(course.inputs.decide())
+            if decision.route is not None:
+                await purse.reserve_beyond(decision.route)
+        course.turn = replace(course.turn, reservation_id=purse.reservation_id)
+        scores = course.inputs.scores
+        self.parts.surroundings.decided(course.turn, decision, None if scores is None else scores.confidence)
         return decision
 
     async def _begin(self, course: _Course, decision: Decision) -> _Reply:
         """Tell the decision and start both tracks; the pills at once, the answer when the caller runs it."""
-        if decision.route is None:
-            raise NoRouteAvailable(decision.reasons[-1].detail)
+        route = decision.route
+        if route is None:
+            raise NoRouteAvailable
+        if decision.speculate:
+            self.governor.started(course.question.tenant.name)
         scored, turn = course.scored, course.turn
         made = DecisionMade(
             decision_id=uuid4().hex,
@@ -179,39 +226,41 @@ class Asking:
         self.parts.recorder.decided(turn, made, position, now)
         if course.clicked is not None:
             self.parts.recorder.clicked_pill(course.question.tenant.name, course.clicked.pill_id, made.decision_id, now)
-        pills = self._pill_track(course, decision.route)
+        pills = self._pill_track(course, route)
         answer = AnswerTrack(
             turn,
             decision,
             scored,
-            within_budget(course.conversation.exchanges, self.most_context_characters),
+            within_budget(course.hold.conversation.exchanges, self.most_context_characters),
             executors=self.parts.executors,
             health=self.parts.health,
+            purse=course.purse,
             feed=pills,
             emit=course.merge.put_answer,
         )
-        return _Reply(made, decision.route, answer, pills)
+        return _Reply(made, route, answer, pills)
 
     def _pill_track(self, course: _Course, route: Route) -> Pills:
         if not course.question.tenant.policy.pills.enabled:
             return Pills(None, course.merge.put_pill, off="switched_off")
         if not course.question.wants_pills:
             return Pills(None, course.merge.put_pill, off="not_wanted")
-        opening = self.parts.suggester.begin(course.turn, course.scored, course.conversation, route)
+        if course.purse.over_budget:
+            return Pills(None, course.merge.put_pill, off="over_budget")
+        if not self.admission.pills:
+            return Pills(None, course.merge.put_pill, off="load")
+        opening = self.parts.suggester.begin(course.turn, course.scored, course.hold.conversation, route)
         return Pills(opening, course.merge.put_pill)
 
     def _remember(self, course: _Course, reply: _Reply, outcome: TurnOutcome) -> None:
-        """Hand the turn to the store, which keeps the order: the next load sees it."""
+        """Have the hold write the turn when it lets go: the next turn sees it, wherever it is asked."""
         question, scored, answered, at = course.question, course.scored, reply.answer.answered, datetime.now(UTC)
-        record = TurnRecord(
+        course.hold.record = TurnRecord(
             request_id=question.request_id,
             exchange=Exchange(question.text, answered.reply),
-            summary=_summary(course.turn, scored, answered, outcome, at),
+            summary=summary_of(course.turn, scored, answered, outcome, at),
             slots=b"" if scored is None else scored.slots,
             vocabulary_version="" if scored is None else scored.vocabulary_version,
-        )
-        self.parts.background.start(
-            self.parts.conversations.append(question.owner, course.turn.conversation_id, record)
         )
         decision_id, tenant = reply.made.decision_id, question.tenant.name
         if outcome is TurnOutcome.ABANDONED:
@@ -223,13 +272,28 @@ class Asking:
         ):
             self.parts.recorder.became(each)
 
-    def _let_go(self, course: _Course, reply: _Reply) -> Receipt:
-        """End the pill track and keep what explains the answer, however far it came."""
+    def _let_go(self, course: _Course, reply: _Reply) -> tuple[Receipt, asyncio.Task[None]]:
+        """End the pill track and keep what explains the answer, however far it came; done when the task is."""
         pills = reply.pills
         pills.stop("abandoned")
         if self._pills.get(course.key) is pills:
             del self._pills[course.key]
-        receipt = _receipt(course, reply)
+        answered = reply.answer.answered
+        receipt = receipt_of(
+            course.question,
+            reply.made,
+            answered,
+            pills,
+            started=course.started,
+            classified_in=course.classified_in,
+        )
+        receipt = replace(receipt, reserved_micros=course.purse.reserved_micros)
+        if answered.speculation is not None:
+            self.governor.went(course.question.tenant.name, answered.speculation)
+        spent = sum(each.micros for each in receipt.costs)
+        if answered.speculation is not None:
+            spent += answered.speculation.loser_micros
+        self.parts.background.start(course.purse.settle(spent, at_least=receipt.at_least))
         self.parts.surroundings.answered(receipt)
         owner, store = course.question.owner, self.parts.conversations
         if pills.texts:
@@ -237,70 +301,10 @@ class Asking:
             self.parts.recorder.showed_pills(
                 course.turn, receipt.decision_id, receipt.tier, pills.shown, datetime.now(UTC)
             )
-        self.parts.background.start(store.note_answer(owner, reply.made, receipt))
-        return receipt
+        return receipt, self.parts.background.start(store.note_answer(owner, reply.made, receipt))
 
 
-def _outcome(answered: Answered) -> TurnOutcome:
-    end = answered.end
-    if end is None or not end.complete:
-        return TurnOutcome.FAILED
-    if end.stop is Stop.CLARIFICATION:
-        return TurnOutcome.CLARIFIED
-    if answered.proposed:
-        return TurnOutcome.PROPOSED
-    return TurnOutcome.ESCALATED if answered.bounces else TurnOutcome.COMPLETE
-
-
-def _summary(turn: Turn, scored: Scored | None, answered: Answered, outcome: TurnOutcome, at: datetime) -> Summary:
-    scores = None if scored is None else scored.scores
-    last = answered.costs[-1] if answered.costs else None
-    return Summary(
-        turn=turn.number,
-        route=answered.route,
-        tier=answered.tier,
-        intent="" if scores is None else scores.intent.label,
-        cardinality="" if scores is None else scores.cardinality.label,
-        temporal="" if scores is None else scores.temporal.label,
-        aggregation="" if scores is None else scores.aggregation.label,
-        ambiguous=scores is not None and scores.ambiguous.label == "yes",
-        multi_step=scores is not None and scores.multi_step.label == "yes",
-        high_stakes=scores is not None and scores.stakes.label == "high",
-        outcome=outcome,
-        cached_tokens=0 if last is None else last.cache_read + last.cache_write_5m + last.cache_write_1h,
-        at=at,
-    )
-
-
-def _receipt(course: _Course, reply: _Reply) -> Receipt:
-    def since(moment: float | None) -> float | None:
-        return None if moment is None else moment - course.started
-
-    answered, pills, made = reply.answer.answered, reply.pills, reply.made
-    end = answered.end
-    costs = (*answered.costs, *pills.costs)
-    return Receipt(
-        request_id=made.request_id,
-        conversation_id=made.conversation_id,
-        decision_id=made.decision_id,
-        route=answered.route,
-        tier=(end.tier if end is not None else None) or answered.tier,
-        model="" if end is None else end.model,
-        complete=end is not None and end.complete,
-        costs=costs,
-        # An answer without an end was cut off in the middle of a call.
-        at_least=end is None or answered.at_least or pills.at_least or any(each.at_least for each in costs),
-        timings=Timings(
-            classification=course.classified_in,
-            first_answer_event=since(answered.first_event_at),
-            answer_done=since(answered.done_at),
-            first_pill=since(pills.first_at),
-            total=asyncio.get_running_loop().time() - course.started,
-        ),
-        tool_calls=answered.tool_calls,
-        statements=answered.statements,
-        pills=len(pills.texts),
-        pills_missing_cause="" if pills.texts else pills.missing_cause,
-        trace_id=made.trace_id,
-        asked_at=course.question.asked_at,
-    )
+def _with_route(decision: Decision) -> Decision:
+    if decision.route is None:
+        raise NoRouteAvailable(decision.reasons[-1].detail)
+    return decision

@@ -8,8 +8,10 @@ import hashlib
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from uuid import uuid4
 
 import grpc
+import structlog
 from tiermesh.gateway.v1 import gateway_service_pb2_grpc as rpc
 from tiermesh_policy import Tier
 from tiermesh_runtime.channels import open_channel
@@ -19,22 +21,29 @@ from tiermesh_runtime.spool import Spool
 from tiermesh_runtime.startup import StartupError
 
 from tiermesh_gateway.adapters.classifier import GrpcClassifier
+from tiermesh_gateway.adapters.database import Database, open_database
 from tiermesh_gateway.adapters.executors import GrpcExecutors
 from tiermesh_gateway.adapters.health import ChannelHealth
 from tiermesh_gateway.adapters.pill_tokens import PillTokens
 from tiermesh_gateway.adapters.records import Delivery, SpoolRecorder
+from tiermesh_gateway.adapters.shared import Holders, SharedBudgets, SharedRequests
 from tiermesh_gateway.adapters.store import Store
 from tiermesh_gateway.adapters.suggester import GrpcSuggester
 from tiermesh_gateway.adapters.surroundings import TaskSurroundings
+from tiermesh_gateway.adapters.tables import SCHEMA
 from tiermesh_gateway.adapters.vocabularies import PackVocabularies
+from tiermesh_gateway.adapters.wire import packed
+from tiermesh_gateway.admission import Admission, Capacity
 from tiermesh_gateway.asking import Asking, Parts
 from tiermesh_gateway.background import Background
+from tiermesh_gateway.errors import StoreUnavailable
 from tiermesh_gateway.identity import JwksFile, KeysUnusableError, TokenVerifier
-from tiermesh_gateway.runs import Runs
+from tiermesh_gateway.requests import SharedRuns
 from tiermesh_gateway.servicer import GatewayServicer
 from tiermesh_gateway.settings import GatewaySettings
+from tiermesh_gateway.speculation import Governor
 from tiermesh_gateway.tenants import TenantBook, TenantsUnusableError
-from tiermesh_gateway.turns import TurnOrder
+from tiermesh_gateway.turns import Holding, TurnOrder
 
 SERVICE = "tiermesh.gateway.v1.GatewayService"
 _FORGET_EVERY_SECONDS = 3600.0
@@ -49,7 +58,10 @@ async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
     """The gateway, ready to serve; StartupError names the setting or file and the mend."""
     async with AsyncExitStack() as stack:
         verifier, tenants, signer, private_key = _from_files(settings)
-        store, spool = await _open_files(settings, stack)
+        database, spool = await _open_files(settings, stack)
+        holder = uuid4().hex
+        await stack.enter_async_context(Holders(database, holder).alive())
+        store = Store(database, keep_seconds=settings.conversation_hours * 3600, holder=holder)
         background = Background()
         executors = await _executor_channels(settings, stack)
         aggregator = await _channel(stack, settings, settings.aggregator_address, _PERFORM)
@@ -73,18 +85,34 @@ async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
             suggester=GrpcSuggester(suggester, pill_tokens),
             pill_tokens=pill_tokens,
             conversations=store,
+            budgets=SharedBudgets(database, holder),
             recorder=SpoolRecorder(spool, background, subject_key),
             surroundings=surroundings,
             health=ChannelHealth(executors, aggregator),
             background=background,
         )
-        runs = Runs(keep_seconds=settings.replay_seconds, heartbeat=settings.heartbeat_seconds)
+        runs = SharedRuns(
+            SharedRequests(database, holder, keep_seconds=settings.replay_seconds),
+            background,
+            packed,
+            keep_seconds=settings.replay_seconds,
+            heartbeat=settings.heartbeat_seconds,
+        )
+        # Runs that are ended at the close still have their last words to write.
+        stack.push_async_callback(background.finish)
         stack.push_async_callback(runs.close)
-        await stack.enter_async_context(_chores(settings, tenants, store))
+        admission = Admission(Capacity(settings.most_questions, settings.lag_seconds))
+        await stack.enter_async_context(_chores(settings, tenants, store, admission))
         servicer = GatewayServicer(
             verifier=verifier,
             tenants=tenants,
-            asking=Asking(parts, TurnOrder(wait_seconds=settings.busy_seconds), settings.context_characters),
+            asking=Asking(
+                parts,
+                Holding(TurnOrder(wait_seconds=settings.busy_seconds), store, background),
+                admission,
+                Governor(),
+                settings.context_characters,
+            ),
             runs=runs,
             store=store,
             recorder=parts.recorder,
@@ -111,18 +139,21 @@ def _from_files(settings: GatewaySettings) -> tuple[TokenVerifier, TenantBook, P
         ) from error
 
 
-async def _open_files(settings: GatewaySettings, stack: AsyncExitStack) -> tuple[Store, Spool]:
+async def _open_files(settings: GatewaySettings, stack: AsyncExitStack) -> tuple[Database, Spool]:
     try:
-        store = Store.open(settings.store, keep_seconds=settings.conversation_hours * 3600)
-        stack.push_async_callback(store.close)
+        database = await open_database(settings.store, SCHEMA)
+        stack.push_async_callback(database.close)
         spool = Spool.open(settings.spool)
         stack.push_async_callback(spool.close)
+    except StoreUnavailable as error:
+        raise StartupError(
+            f"TIERMESH_GATEWAY_STORE: {error}; name a file that this process may write, or a PostgreSQL that it may use"
+        ) from error
     except (OSError, sqlite3.Error) as error:
         raise StartupError(
-            f"TIERMESH_GATEWAY_STORE={settings.store}, TIERMESH_GATEWAY_SPOOL={settings.spool}: {error};"
-            " name files that this process may write"
+            f"TIERMESH_GATEWAY_SPOOL={settings.spool}: {error}; name a file that this process may write"
         ) from error
-    return store, spool
+    return database, spool
 
 
 async def _executor_channels(settings: GatewaySettings, stack: AsyncExitStack) -> dict[Tier, grpc.aio.Channel]:
@@ -149,13 +180,18 @@ async def _warm_up(channels: Sequence[grpc.aio.Channel]) -> None:
 
 
 @asynccontextmanager
-async def _chores(settings: GatewaySettings, tenants: TenantBook, store: Store) -> AsyncIterator[None]:
-    """What goes on beside the questions: files that changed, conversations that expired."""
+async def _chores(
+    settings: GatewaySettings, tenants: TenantBook, store: Store, admission: Admission
+) -> AsyncIterator[None]:
+    """What goes on beside the questions: files that changed, conversations that expired, the measure of the load."""
     stop = asyncio.Event()
 
     async def forget() -> None:
         while not stop.is_set():
-            await store.forget_expired()
+            try:
+                await store.forget_expired()
+            except StoreUnavailable as error:
+                structlog.get_logger().warning("store_unavailable", problem=str(error))
             try:
                 async with asyncio.timeout(_FORGET_EVERY_SECONDS):
                     await stop.wait()
@@ -165,7 +201,9 @@ async def _chores(settings: GatewaySettings, tenants: TenantBook, store: Store) 
     async with asyncio.TaskGroup() as group:
         group.create_task(tenants.watch(settings.reload_seconds, stop))
         group.create_task(forget())
+        lag = group.create_task(admission.watch_lag())
         try:
             yield
         finally:
             stop.set()
+            lag.cancel()

@@ -8,6 +8,10 @@
     ├── ConversationBusy        another turn of it is being answered
     ├── RequestIdReused         the same request id came with another question
     ├── NoRouteAvailable        nothing is up that may answer
+    ├── BudgetExhausted         the tenant's day has no money left, and its policy refuses then
+    ├── RateLimited             the tenant asks too often, or too much at once
+    ├── Overloaded              this process answers as much as it can
+    ├── StoreUnavailable        conversations cannot be read or written
     ├── UnknownRequest          none of that id for this person
     └── NotAvailable            a service that the call cannot do without refused or is away
 
@@ -56,6 +60,30 @@ class RequestIdReused(GatewayError):  # noqa: N818
 
 class NoRouteAvailable(GatewayError):  # noqa: N818
     """Nothing is up that may answer under the tenant's failure policy."""
+
+
+class BudgetExhausted(GatewayError):  # noqa: N818
+    """The question does not fit into what is left of the tenant's day."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(retry_after)
+        self.retry_after = retry_after
+
+
+class RateLimited(GatewayError):  # noqa: N818
+    """The tenant is beyond its rate, or has too many questions running."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(retry_after)
+        self.retry_after = retry_after
+
+
+class Overloaded(GatewayError):  # noqa: N818
+    """This process has as many answers under way as it can finish in time."""
+
+
+class StoreUnavailable(GatewayError):  # noqa: N818
+    """The store of conversations is away. Nothing was answered."""
 
 
 class UnknownRequest(GatewayError):  # noqa: N818

@@ -158,6 +158,17 @@ class RouteChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Speculated:
+    """How a turn went for which two tiers were started."""
+
+    winner: Tier
+    # What the other one cost up to its cancellation: estimated, where it was not told.
+    loser_micros: int
+    # What the turn would have waited longer if tier 2 had been started after tier 1 gave up; 0 where tier 1 won.
+    seconds_saved: float
+
+
+@dataclass(frozen=True, slots=True)
 class Timings:
     """Seconds since the question came in; None for what did not happen."""
 
@@ -189,6 +200,9 @@ class Receipt:
     pills_missing_cause: str
     trace_id: str
     asked_at: datetime
+    # None where one tier was started at a time.
+    speculation: Speculated | None = None
+    reserved_micros: int = 0
 
 
 # What the suggester says.

@@ -141,19 +141,26 @@ class Suggester(Protocol):
         ...
 
 
+class HeldElsewhereError(Exception):
+    """Another turn of the conversation is being answered, in whichever process."""
+
+
 class Conversations(Protocol):
-    """What is remembered of conversations. Calls are carried out in the order in which they were made."""
+    """What is remembered of conversations, for all replicas: a turn is held from its beginning to its end.
 
-    async def load(self, owner: Owner, conversation_id: str) -> Conversation | None:
-        """The conversation; None when this person has none of that id."""
+    All raise StoreUnavailable when the store is away.
+    """
+
+    async def open_turn(self, owner: Owner, conversation_id: str, token: str) -> None:
+        """Make an empty conversation and hold its first turn."""
         ...
 
-    async def open_conversation(self, owner: Owner, conversation_id: str) -> None:
-        """Make a new, empty conversation."""
+    async def begin_turn(self, owner: Owner, conversation_id: str, token: str) -> Conversation | None:
+        """Hold the conversation and read it; None when this person has none of that id. HeldElsewhereError."""
         ...
 
-    async def append(self, owner: Owner, conversation_id: str, record: TurnRecord) -> None:
-        """Add a turn."""
+    async def end_turn(self, owner: Owner, conversation_id: str, token: str, record: TurnRecord | None) -> None:
+        """Add the turn, if there is one, and let go."""
         ...
 
     async def note_pills(self, owner: Owner, conversation_id: str, texts: Sequence[str]) -> None:
@@ -162,6 +169,64 @@ class Conversations(Protocol):
 
     async def note_answer(self, owner: Owner, made: DecisionMade, receipt: Receipt) -> None:
         """Keep what explains an answer."""
+        ...
+
+
+class ClaimState(Enum):
+    """What became of asking for a request id."""
+
+    MINE = auto()
+    # Another process answers it, or is about to let go of it.
+    RUNNING = auto()
+    # It was answered within the last minute; the events are there.
+    DONE = auto()
+    # It belongs to other words.
+    ANOTHER_QUESTION = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who has a request id."""
+
+    state: ClaimState
+    events: bytes = b""
+
+
+class Requests(Protocol):
+    """Request ids of all replicas. A process that died has none."""
+
+    async def claim(self, owner: Owner, request_id: str, asked: bytes, token: str) -> Claim:
+        """Take the id for one run, or learn who has it and what it said."""
+        ...
+
+    async def finish(self, owner: Owner, request_id: str, token: str, events: bytes) -> None:
+        """Keep what a run said, for whoever asks again."""
+        ...
+
+    async def give_up(self, owner: Owner, request_id: str, token: str) -> None:
+        """Let the id go: it may be asked for again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A reservation that does not fit, with what the day holds already."""
+
+    spent_micros: int
+    reserved_micros: int
+
+
+class Budgets(Protocol):
+    """What tenants have spent and reserved, per day; exact over all replicas."""
+
+    async def reserve(
+        self, reservation_id: str, tenant: str, day: str, micros: int, limit: int | None
+    ) -> Refused | None:
+        """Reserve, or add to a reservation of the same id. Without limit it always fits."""
+        ...
+
+    async def settle(self, reservation_id: str, micros: int) -> None:
+        """Book what it came to and give back the rest. Settling again does nothing."""
         ...
 
 

@@ -54,6 +54,8 @@ class Question:
     # The event loop's time at which everything must have been said.
     ends_at: float
     min_tier: Tier = Tier.ONE
+    # False where the gateway chose the request id: nobody can ask for it again.
+    names_request: bool = True
     wants_pills: bool = True
     # Of the pill that was clicked; empty for words of one's own.
     pill_token: str = ""
@@ -71,6 +73,8 @@ class Turn:
     question: Question
     conversation_id: str
     number: int
+    # What the costs of its calls are booked against; empty without a budget.
+    reservation_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,16 @@ import grpc
 from tiermesh_runtime.errors import RpcError, invalid_field
 
 from tiermesh_gateway.errors import (
+    BudgetExhausted,
     ConversationBusy,
     GatewayError,
     IdentityError,
     InvalidInput,
     NoRouteAvailable,
+    Overloaded,
+    RateLimited,
     RequestIdReused,
+    StoreUnavailable,
     UnknownConversation,
     UnknownRequest,
     UnknownTenant,
@@ -55,6 +59,30 @@ _OTHERS: dict[type[GatewayError], tuple[grpc.StatusCode, str, str, float | None]
         "Nothing is up that may answer under the tenant's failure policy; try again shortly.",
         1.0,
     ),
+    BudgetExhausted: (
+        _Code.RESOURCE_EXHAUSTED,
+        "BUDGET_EXHAUSTED",
+        "The tenant's budget for today is used up or reserved by questions that are being answered.",
+        None,
+    ),
+    RateLimited: (
+        _Code.RESOURCE_EXHAUSTED,
+        "RATE_LIMITED",
+        "The tenant asks too often or has too many questions running; ask again after the delay.",
+        None,
+    ),
+    Overloaded: (
+        _Code.RESOURCE_EXHAUSTED,
+        "OVERLOADED",
+        "The gateway answers as many questions as it can; ask again after the delay.",
+        1.0,
+    ),
+    StoreUnavailable: (
+        _Code.UNAVAILABLE,
+        "DATABASE_UNAVAILABLE",
+        "Conversations cannot be read or written just now; nothing was answered, ask again shortly.",
+        1.0,
+    ),
     UnknownRequest: (_Code.NOT_FOUND, "UNKNOWN_REQUEST", "You have no answer of this request id.", None),
 }
 
@@ -67,4 +95,6 @@ def refusal(error: GatewayError) -> RpcError:
     if isinstance(error, InvalidInput):
         return invalid_field(error.field, error.description)
     code, reason, message, retry_after = _OTHERS[type(error)]
+    if isinstance(error, BudgetExhausted | RateLimited):
+        retry_after = error.retry_after
     return RpcError(code, reason, message, retry_after=retry_after)

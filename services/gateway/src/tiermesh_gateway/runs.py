@@ -34,6 +34,8 @@ class Run:
     def __init__(self, text_hash: bytes, work: Work, *, heartbeat: float) -> None:
         self.text_hash = text_hash
         self.readers = 0
+        # True once somebody was told that it ended.
+        self.told = False
         self._heartbeat = heartbeat
         self._merge: Merge[Event] = Merge()
         self._log: list[Event] = []
@@ -41,6 +43,11 @@ class Run:
         self._error: BaseException | None = None
         self._pulling = asyncio.Lock()
         self._task = asyncio.create_task(self._drive(work))
+
+    @property
+    def log(self) -> tuple[Event, ...]:
+        """The events so far, in order."""
+        return tuple(self._log)
 
     @property
     def reusable(self) -> bool:
@@ -107,13 +114,27 @@ class Run:
 class Runs:
     """The runs of this process, and for a while those that ended."""
 
-    def __init__(self, *, keep_seconds: float = 60.0, most_events: int = 100_000, heartbeat: float = 10.0) -> None:
+    def __init__(
+        self,
+        *,
+        keep_seconds: float = 60.0,
+        most_events: int = 100_000,
+        heartbeat: float = 10.0,
+        ended: Callable[[RunKey, Run], None] = lambda _key, _run: None,
+    ) -> None:
+        """`ended` hears of each run once, when its last reader has left: replayable, or not."""
+        self._ended_run = ended
         self._keep_seconds = keep_seconds
         self._most_events = most_events
         self._heartbeat = heartbeat
         self._runs: dict[RunKey, Run] = {}
         self._ended: OrderedDict[RunKey, Run] = OrderedDict()
         self._kept_events = 0
+
+    def holds(self, key: RunKey) -> bool:
+        """True when asking again would be answered here."""
+        run = self._runs.get(key)
+        return run is not None and run.reusable
 
     @asynccontextmanager
     async def joined(self, key: RunKey, text: str, work: Work) -> AsyncIterator[Run]:
@@ -143,6 +164,9 @@ class Runs:
     async def _left(self, key: RunKey, run: Run) -> None:
         if run.readers > 0:
             return
+        if not run.told:
+            run.told = True
+            self._ended_run(key, run)
         if not run.done:
             if self._runs.get(key) is run:
                 del self._runs[key]

@@ -22,14 +22,14 @@ from tiermesh_gateway import outcomes
 from tiermesh_gateway.adapters.store import Store
 from tiermesh_gateway.adapters.surroundings import CONSOLE_SECONDS, TaskSurroundings
 from tiermesh_gateway.adapters.translate import tier_of, timestamp
-from tiermesh_gateway.adapters.wire import ask_response
+from tiermesh_gateway.adapters.wire import ask_response, unpacked
 from tiermesh_gateway.asking import Asking
 from tiermesh_gateway.errors import GatewayError, InvalidInput, UnknownRequest
 from tiermesh_gateway.identity import TokenVerifier
 from tiermesh_gateway.ports import OutcomeSource, Recorder
 from tiermesh_gateway.question import Caller, Owner, Question, Tenant
 from tiermesh_gateway.refusals import refusal
-from tiermesh_gateway.runs import RunKey, Runs
+from tiermesh_gateway.requests import SharedRuns
 from tiermesh_gateway.tenants import TenantBook, known_time_zone
 
 DEFAULT_ASK_SECONDS = 60.0
@@ -54,7 +54,7 @@ class GatewayServicer(rpc.GatewayServiceServicer):
         verifier: TokenVerifier,
         tenants: TenantBook,
         asking: Asking,
-        runs: Runs,
+        runs: SharedRuns,
         store: Store,
         recorder: Recorder,
         surroundings: TaskSurroundings,
@@ -74,9 +74,12 @@ class GatewayServicer(rpc.GatewayServiceServicer):
         try:
             caller, tenant = self._identify(context)
             question = _question(request, caller, tenant)
-            key = RunKey(question.owner, question.request_id)
             asked = f"{request.conversation_id}\0{request.text}"
-            async with self._runs.joined(key, asked, self._asking.work(question)) as run:
+            async with self._runs.answered(question, asked, self._asking.work(question)) as run:
+                if isinstance(run, bytes):
+                    for response in unpacked(run):
+                        yield response
+                    return
                 async for sequence, event in run.events():
                     yield ask_response(sequence, event)
         except GatewayError as error:
@@ -121,19 +124,20 @@ class GatewayServicer(rpc.GatewayServiceServicer):
             answer = await self._store.answer(owner, request.request_id)
             if answer is None:
                 raise UnknownRequest
+            source, good = _FEEDBACK[request.verdict]
+            clicked = source is OutcomeSource.PILL_CLICK
+            topic = f"pill:{request.pill_id}" if clicked else source.name
+            verdict = _Verdict.Name(request.verdict)
+            revision = await self._store.revise_feedback(owner, request.request_id, topic, verdict)
         except GatewayError as error:
             raise refusal(error) from error
-        source, good = _FEEDBACK[request.verdict]
-        clicked = source is OutcomeSource.PILL_CLICK
-        topic = f"pill:{request.pill_id}" if clicked else source.name
-        verdict = _Verdict.Name(request.verdict)
         outcome = outcomes.of_feedback(
             answer.decision_id,
             tenant.name,
             answer.route,
             source,
             good=good,
-            revision=await self._store.revise_feedback(owner, request.request_id, topic, verdict),
+            revision=revision,
             pill_id=request.pill_id,
             at=datetime.now(UTC),
         )
@@ -194,6 +198,7 @@ def _question(request: pb.AskRequest, caller: Caller, tenant: Tenant) -> Questio
         # The end must be told before the client's own deadline.
         ends_at=asyncio.get_running_loop().time() + left - min(0.25, left / 10),
         min_tier=tier_of(request.min_tier) or Tier.ONE,
+        names_request=bool(request.request_id),
         wants_pills=not request.no_pills,
         pill_token=request.pill_token,
     )

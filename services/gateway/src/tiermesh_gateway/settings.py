@@ -38,8 +38,11 @@ class GatewaySettings(ServiceSettings):
         default=Path("services/gateway/config/tenants"), description="folder of tenant policies (*.yaml)"
     )
     packs: Path = Field(default=Path("packs"), description="folder that holds the domain packs")
-    store: Path = Field(
-        default=STATE / "data/conversations.sqlite", description="SQLite file that remembers conversations"
+    store: str = Field(
+        default=str(STATE / "data/conversations.sqlite"),
+        min_length=1,
+        description="what remembers conversations: a SQLite file, or postgresql://user@host/database for several"
+        " replicas (password by PGPASSFILE)",
     )
     spool: Path = Field(
         default=STATE / "spool/gateway.sqlite", description="SQLite file that holds what insights has not got yet"
@@ -58,6 +61,15 @@ class GatewaySettings(ServiceSettings):
     )
     conversation_hours: float = Field(
         default=72.0, gt=0, le=24 * 366, description="idle hours after which a conversation is forgotten"
+    )
+    most_questions: int = Field(
+        default=256,
+        ge=1,
+        le=100_000,
+        description="questions that one process answers at once; pills are left out from 70 %, speculation from 85 %",
+    )
+    lag_seconds: float = Field(
+        default=0.5, gt=0, le=60, description="lag of the event loop at which no new question is taken"
     )
     context_characters: int = Field(
         default=16_000, ge=0, le=400_000, description="most characters of earlier turns that an executor gets"

@@ -43,7 +43,9 @@ async def build(settings: InsightsSettings) -> AsyncIterator[ServiceParts]:
         stack.callback(stop.set)
         auditing: Auditing | None = None
         if settings.executor_address:
-            channel = await stack.enter_async_context(open_channel(settings.executor_address))
+            channel = await stack.enter_async_context(
+                open_channel(settings.executor_address, credentials=settings.channel_credentials())
+            )
             work = JudgingWork(store, analysis, ExecutorJudge(channel, settings.executor_token_file), metrics)
             auditing = Auditing(store, analysis, work, metrics)
             group.create_task(work.follow(settings.judge_every_seconds, stop))

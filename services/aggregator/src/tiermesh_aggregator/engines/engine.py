@@ -23,6 +23,14 @@ class Fetched:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """What the database expects of a statement: rows read from tables, and its cost where it has a unit of it."""
+
+    rows: float
+    cost: float = 0.0
+
+
 class Transaction(Protocol):
     """A write transaction: it commits when its block ends well, and rolls back otherwise."""
 
@@ -42,6 +50,10 @@ class Engine(Protocol):
 
     async def fetch(self, statement: Statement, timeout: float, identity: Identity = nobody) -> Fetched:
         """Runs one read-only statement; cancelling the task stops it in the database."""
+        ...
+
+    async def estimate(self, statement: Statement, timeout: float, identity: Identity = nobody) -> Estimate:
+        """Plans a statement without running it."""
         ...
 
     def writing(self, timeout: float, identity: Identity = nobody) -> AbstractAsyncContextManager[Transaction]:

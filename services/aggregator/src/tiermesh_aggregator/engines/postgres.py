@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 from asyncpg import exceptions
 
-from tiermesh_aggregator.engines.engine import ConflictError, Fetched, Rows
+from tiermesh_aggregator.engines.engine import ConflictError, Estimate, Fetched, Rows
 from tiermesh_aggregator.engines.identity import Identity, nobody
 from tiermesh_aggregator.engines.statement import Statement
 from tiermesh_aggregator.failures import DatabaseDownError, StatementTimeoutError
@@ -83,6 +83,13 @@ class PostgresEngine:
             except DatabaseDownError:
                 pass  # the primary answers as well
         return await self._read(self._pool, statement, timeout, identity)
+
+    async def estimate(self, statement: Statement, timeout: float, identity: Identity = nobody) -> Estimate:
+        """The planner's own estimate."""
+        explained = Statement(f"EXPLAIN (FORMAT JSON) {statement.sql}", statement.parameters, statement.fingerprint)
+        fetched = await self.fetch(explained, timeout, identity)
+        plan = json.loads(fetched.rows[0][0])[0]["Plan"]
+        return Estimate(_rows_read(plan), float(plan["Total Cost"]))
 
     async def _read(self, pool: Any, statement: Statement, timeout: float, identity: Identity) -> Fetched:
         with _translated():
@@ -156,6 +163,11 @@ class PostgresEngine:
                     await pool.close()
             except TimeoutError:
                 pool.terminate()
+
+
+def _rows_read(plan: Any) -> float:
+    own = float(plan["Plan Rows"]) if "Relation Name" in plan else 0.0
+    return own + sum(map(_rows_read, plan.get("Plans", ())))
 
 
 @contextlib.contextmanager

@@ -39,6 +39,18 @@ _KINDS = {
 _TELLING = frozenset(
     {"INVALID_FIELD", "UNKNOWN_TOOL", "NOT_ALLOWED", "UNKNOWN_NAME", "BAD_DATE_RANGE", "GRAPH_REFUSED"}
 )
+_TOO_LARGE = "larger than max"
+# Asks for patience. A lost connection is tried again by the channel itself.
+_THROTTLED = frozenset({"OVERLOADED", "RATE_LIMITED"})
+_TROUBLE = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+    }
+)
 
 
 class GrpcToolServer:
@@ -114,4 +126,13 @@ def _failed(error: grpc.aio.AioRpcError) -> ToolServerError:
     decoded = from_call(error)
     if decoded.reason in _TELLING:
         return ToolServerError(decoded.message, decoded.reason)
-    return ToolServerError("The tool cannot be reached or failed; do without it.", decoded.reason)
+    if decoded.code is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in (error.details() or ""):
+        # The transport's own limit, which has no code of its own.
+        return ToolServerError("The tool's result is too large to be read; ask for less.", "TOO_LARGE")
+    return ToolServerError(
+        "The tool cannot be reached or failed; do without it.",
+        decoded.reason,
+        in_trouble=decoded.code in _TROUBLE,
+        passing=decoded.reason in _THROTTLED,
+        retry_after=decoded.retry_after,
+    )

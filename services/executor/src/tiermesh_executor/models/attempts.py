@@ -103,7 +103,7 @@ class Attempts:
         """Why none of the candidates may be called, when all their circuits are open."""
         waits = sorted((option.breaker.wait(), id(option), option.breaker) for option in self._options)
         for wait, _, breaker in waits:
-            if wait > 0 and breaker.last is not None:
+            if wait > 0 and isinstance(breaker.last, ProviderError):
                 return ProviderError(
                     breaker.last.kind, f"the model is left alone for now, as it kept failing: {breaker.last}",
                     retry_after=wait,

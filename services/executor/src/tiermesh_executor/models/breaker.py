@@ -1,7 +1,7 @@
-"""A circuit breaker per candidate: a model that keeps failing is left alone, probed by one request, and taken back.
+"""A circuit breaker: who keeps failing is left alone, probed by one request, and taken back.
 
-Knows outcomes and a clock. Which errors speak against a model is `provider.ILL`; what is
-tried instead is decided in `attempts`.
+One per candidate of a model and one per tool server. Knows outcomes and a clock. Which
+errors speak against a model is `provider.ILL`; what is tried instead is decided in `attempts`.
 """
 
 import random
@@ -9,8 +9,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-
-from tiermesh_executor.models.provider import ProviderError
 
 # What a healthy model's noise never reaches, and a broken one does within seconds.
 FAILURES = 5
@@ -39,7 +37,7 @@ class Ticket:
 
 
 class Breaker:
-    """Of one model at one provider. A model that flaps opens it as surely as one that is down."""
+    """Of one model at one provider, or one tool server. What flaps opens it as surely as what is down."""
 
     def __init__(
         self,
@@ -60,7 +58,7 @@ class Breaker:
         self._until = 0.0
         self._resting_until = 0.0
         self.state = State.CLOSED
-        self.last: ProviderError | None = None
+        self.last: Exception | None = None
 
     def wait(self) -> float:
         """Seconds until a call may be made; 0 when it may be made now."""
@@ -91,7 +89,7 @@ class Breaker:
             self._become(State.CLOSED)
         self._outcomes.append((self._clock(), True))
 
-    def failed(self, ticket: Ticket, error: ProviderError) -> None:
+    def failed(self, ticket: Ticket, error: Exception) -> None:
         """The model failed in a way that speaks against it."""
         self.last = error
         if ticket.epoch != self._epoch or self.state is State.OPEN:

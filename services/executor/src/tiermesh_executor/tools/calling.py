@@ -36,6 +36,8 @@ class Called:
     error: str = ""
     # The model's own mistake, which it may mend once.
     mendable: bool = False
+    # The same call was answered before in this execution.
+    repeated: bool = False
 
 
 class ToolRunner:
@@ -50,6 +52,8 @@ class ToolRunner:
         self._guard = guard
         self._telemetry = telemetry
         self._limit = asyncio.Semaphore(PARALLEL_CALLS)
+        # What was asked already: a model that goes in circles costs its server nothing.
+        self._answered: dict[str, ToolResult] = {}
 
     async def run(self, calls: Sequence[ToolCall]) -> list[Called]:
         """In the order of `calls`. Raises HandOverError, before anything runs, for a loop over entities."""
@@ -82,8 +86,14 @@ class ToolRunner:
         if one.error:
             await self._progress(one.call, ToolState.FAILED, "the call was not valid")
             return one
+        if (known := self._answered.get(_key(one))) is not None:
+            await self._progress(one.call, ToolState.SUCCEEDED, "known from before")
+            return Called(one.call, one.arguments, known, repeated=True)
         async with self._limit:
-            return await self._call(one)
+            called = await self._call(one)
+        if called.result is not None and not called.error:
+            self._answered[_key(one)] = called.result
+        return called
 
     async def _call(self, one: Called) -> Called:
         execution, call, tool = self._execution, one.call, self._tools[one.call.name]
@@ -114,6 +124,10 @@ class ToolRunner:
 
     async def _progress(self, call: ToolCall, state: ToolState, detail: str = "") -> None:
         await self._execution.outlet.put(ToolProgress(call.call_id[:128], call.name[:64], state, detail))
+
+
+def _key(one: Called) -> str:
+    return f"{one.call.name} {json.dumps(one.arguments, sort_keys=True, default=str)}"
 
 
 def _in_words(result: ToolResult) -> str:

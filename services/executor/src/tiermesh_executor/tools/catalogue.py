@@ -95,15 +95,29 @@ ToolResult = TableResult | PassagesResult | ProposalResult | ClarificationResult
 class ToolServerError(Exception):
     """A tool server could not be reached or failed; `message` is fit for a model."""
 
-    def __init__(self, message: str, reason: str) -> None:
-        """`reason` as the server gave it."""
+    def __init__(
+        self,
+        message: str,
+        reason: str,
+        *,
+        in_trouble: bool = False,
+        passing: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        """`reason` as the server gave it. `in_trouble`: it says something of the server's health.
+
+        `passing`: the same call may do better a little later, after `retry_after` seconds where the server says so.
+        """
         super().__init__(message)
         self.message = message
         self.reason = reason
+        self.in_trouble = in_trouble
+        self.passing = passing
+        self.retry_after = retry_after
 
 
 class ToolServer(Protocol):
-    """One server of tiermesh.tools.v1. The caller's principal travels beside the arguments, by itself."""
+    """A server of tools, whatever it speaks. The caller's principal travels beside the arguments, by itself."""
 
     @property
     def name(self) -> str:

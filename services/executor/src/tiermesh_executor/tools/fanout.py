@@ -10,6 +10,8 @@ from tiermesh_executor.failures import HandOverError
 from tiermesh_executor.tools.catalogue import Tool, ToolKind
 
 DEFAULT_LIMIT = 3
+# Of a tool that does not say what it touches, the careful reading: a look-up.
+_LOOK_UPS = (ToolKind.ENTITY_LOOKUP, ToolKind.OTHER)
 
 
 class FanOutGuard:
@@ -23,18 +25,21 @@ class FanOutGuard:
     def admit(self, calls: Iterable[tuple[Tool, Mapping[str, object]]]) -> None:
         """Takes note of the calls that a model plans in one turn.
 
-        Raises HandOverError before any of them runs when they make a loop.
+        Raises HandOverError before any of them runs when they make a loop: towards one aggregate call
+        where the data's own bulk tools cover it, else to the next tier.
         """
         for tool, arguments in calls:
-            if tool.kind is not ToolKind.ENTITY_LOOKUP:
+            if tool.kind not in _LOOK_UPS:
                 continue
             known = self._entities.setdefault(tool.name, set())
             known.update(_entities(tool, arguments))
             if len(known) > self._limit:
+                covered = bool(tool.domain or tool.bulk_alternative)
+                instead = "one aggregate call answers that" if covered else "no aggregate call covers it"
                 raise HandOverError(
                     "fan_out",
-                    f"{tool.name} would be called for {len(known)} different entities; one aggregate call answers that",
-                    "aggregate",
+                    f"{tool.name} would be called for {len(known)} different entities; {instead}",
+                    "aggregate" if covered else "next_tier",
                 )
 
 

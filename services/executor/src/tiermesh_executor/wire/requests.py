@@ -23,9 +23,27 @@ _COMMIT_POINTS = {
 _MODES: dict[int, ModeName] = {pb.EXECUTE_MODE_ANSWER: "answer", pb.EXECUTE_MODE_AGGREGATE: "aggregate"}
 
 
-def context_from(message: context_pb2.RequestContext, principal: Principal) -> CallContext:
+JUDGE = "judge"
+_ANY_TENANT = "*"
+
+
+def context_of_call(message: context_pb2.RequestContext, principal: Principal, tag: str) -> CallContext:
+    """The context of a tagged call. The judge's job reads samples of every tenant, and may call its own tag alone.
+
+    Raises RpcError.
+    """
+    if principal.purpose != JUDGE:
+        return context_from(message, principal)
+    if tag != JUDGE:
+        raise RpcError(
+            grpc.StatusCode.PERMISSION_DENIED, "NOT_ALLOWED", "A principal of purpose judge may call its own tag alone."
+        )
+    return context_from(message, principal, any_tenant=principal.tenant == _ANY_TENANT)
+
+
+def context_from(message: context_pb2.RequestContext, principal: Principal, *, any_tenant: bool = False) -> CallContext:
     """Raises RpcError when the context and the signed principal name different tenants."""
-    if message.tenant != principal.tenant:
+    if message.tenant != principal.tenant and not any_tenant:
         raise RpcError(
             grpc.StatusCode.PERMISSION_DENIED, "NOT_ALLOWED", "The request's tenant is not the one of its principal."
         )

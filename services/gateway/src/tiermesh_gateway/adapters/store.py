@@ -1,23 +1,20 @@
-"""Conversations, receipts and feedback in one SQLite file (WAL), by one thread, in the order of the calls.
+"""Conversations, receipts and feedback by person, over either engine.
 
-What is kept and for whom is said in `conversations`; this module knows tables.
+What is kept and for whom is said in `conversations`; what replicas share while they answer is in `shared`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple
 
 from tiermesh_policy import Route, Tier
 
+from tiermesh_gateway.adapters.database import Database, Operation, Rows
 from tiermesh_gateway.adapters.translate import decision_message, receipt_message
 from tiermesh_gateway.conversations import (
     MOST_SHOWN_PILLS,
@@ -29,33 +26,9 @@ from tiermesh_gateway.conversations import (
     TurnRecord,
 )
 from tiermesh_gateway.events import DecisionMade, Receipt
+from tiermesh_gateway.ports import HeldElsewhereError
 from tiermesh_gateway.question import Owner
 
-T = TypeVar("T")
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS conversations (
-    tenant TEXT NOT NULL, subject TEXT NOT NULL, id TEXT NOT NULL,
-    total_turns INTEGER NOT NULL, slots BLOB NOT NULL, vocabulary_version TEXT NOT NULL, shown_pills TEXT NOT NULL,
-    expires_at REAL NOT NULL, PRIMARY KEY (tenant, subject, id)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS conversations_by_expiry ON conversations (expires_at);
-CREATE TABLE IF NOT EXISTS turns (
-    tenant TEXT NOT NULL, subject TEXT NOT NULL, conversation_id TEXT NOT NULL, turn INTEGER NOT NULL,
-    request_id TEXT NOT NULL, question TEXT NOT NULL, reply TEXT NOT NULL, summary TEXT NOT NULL,
-    PRIMARY KEY (tenant, subject, conversation_id, turn)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS answers (
-    tenant TEXT NOT NULL, subject TEXT NOT NULL, request_id TEXT NOT NULL,
-    decision_id TEXT NOT NULL, route TEXT NOT NULL, tier INTEGER NOT NULL,
-    receipt BLOB NOT NULL, decision BLOB NOT NULL, expires_at REAL NOT NULL, PRIMARY KEY (tenant, subject, request_id)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS answers_by_expiry ON answers (expires_at);
-CREATE TABLE IF NOT EXISTS feedback (
-    tenant TEXT NOT NULL, subject TEXT NOT NULL, request_id TEXT NOT NULL, topic TEXT NOT NULL,
-    verdict TEXT NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (tenant, subject, request_id, topic)
-) WITHOUT ROWID;
-"""
 # Turns whose words are read back; the executor gets those that fit its budget.
 _MOST_EXCHANGES = 32
 
@@ -72,54 +45,158 @@ class StoredAnswer(NamedTuple):
 
 
 class Store:
-    """The conversations of this process's tenants. Open it inside a running event loop."""
+    """What is remembered. `holder` names this process to the others."""
 
-    def __init__(self, connection: sqlite3.Connection, keep_seconds: float) -> None:
-        """Use `Store.open`."""
-        self._connection = connection
+    def __init__(self, database: Database, *, keep_seconds: float, holder: str) -> None:
+        """The holder must be known to `shared.Holders` for its turns to count."""
+        self._database = database
         self._keep_seconds = keep_seconds
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._holder = holder
 
-    @classmethod
-    def open(cls, path: Path, *, keep_seconds: float) -> Self:
-        """Open or make the file; OSError or sqlite3.Error when it cannot be used: a start-up error."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.executescript(_SCHEMA)
-        except BaseException:
-            connection.close()
-            raise
-        return cls(connection, keep_seconds)
+    async def open_turn(self, owner: Owner, conversation_id: str, token: str) -> None:
+        """Make an empty conversation and hold its first turn."""
+        await self._database.run(_open(owner, conversation_id, token, self._holder, self._expiry()))
 
-    async def close(self) -> None:
-        """Finish what was begun, then close."""
-        await self._run(lambda connection: connection.close())
-        self._thread.shutdown(wait=False)
+    async def begin_turn(self, owner: Owner, conversation_id: str, token: str) -> Conversation | None:
+        """Hold the conversation and read it; None when this person has none of that id.
 
-    async def load(self, owner: Owner, conversation_id: str) -> Conversation | None:
-        """The conversation, if it is this person's and has not expired."""
-        return await self._run(lambda connection: _load(connection, owner, conversation_id))
+        Raises HeldElsewhereError.
+        """
+        return await self._database.run(_begin(owner, conversation_id, token, self._holder))
 
-    async def open_conversation(self, owner: Owner, conversation_id: str) -> None:
-        """Make an empty conversation."""
-        row = (*owner, conversation_id, 0, b"", "", "[]", time.time() + self._keep_seconds)
-        await self._write("INSERT OR IGNORE INTO conversations VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-
-    async def append(self, owner: Owner, conversation_id: str, record: TurnRecord) -> None:
-        """Add a turn; the conversation lives on from here."""
-        expires_at = time.time() + self._keep_seconds
-        await self._run(lambda connection: _append(connection, owner, conversation_id, record, expires_at))
+    async def end_turn(self, owner: Owner, conversation_id: str, token: str, record: TurnRecord | None) -> None:
+        """Add the turn, if there is one, and let go; a hold that was lost meanwhile adds nothing."""
+        await self._database.run(_end(owner, conversation_id, token, record, self._expiry()))
 
     async def note_pills(self, owner: Owner, conversation_id: str, texts: Sequence[str]) -> None:
         """Remember pills that were shown."""
-        await self._run(lambda connection: _note_pills(connection, owner, conversation_id, texts))
+        await self._database.run(_note_pills(owner, conversation_id, texts))
 
     async def note_answer(self, owner: Owner, made: DecisionMade, receipt: Receipt) -> None:
         """Keep the receipt and the decision; asked again, the later one stands."""
-        row = (
+        await self._database.run(_note_answer(owner, made, receipt, self._expiry()))
+
+    async def answer(self, owner: Owner, request_id: str) -> StoredAnswer | None:
+        """What is kept of one of this person's answers."""
+        return await self._database.run(_answer(owner, request_id))
+
+    async def revise_feedback(self, owner: Owner, request_id: str, topic: str, verdict: str) -> int:
+        """Note a verdict; its revision, which goes up with each change and stays when it is said again."""
+        return await self._database.run(_revise((*owner, request_id, topic), verdict))
+
+    async def forget_expired(self) -> None:
+        """Drop what has expired."""
+        await self._database.run(_forget_expired())
+
+    def _expiry(self) -> float:
+        return time.time() + self._keep_seconds
+
+
+def _open(owner: Owner, conversation_id: str, token: str, holder: str, expires_at: float) -> Operation[None]:
+    yield (
+        "INSERT INTO conversations VALUES ($1, $2, $3, 0, $4, '', '[]', $5) ON CONFLICT DO NOTHING",
+        (*owner, conversation_id, b"", expires_at),
+    )
+    yield "INSERT INTO turns_held VALUES ($1, $2, $3, $4, $5)", (*owner, conversation_id, holder, token)
+
+
+def _begin(owner: Owner, conversation_id: str, token: str, holder: str) -> Operation[Conversation | None]:
+    now = time.time()
+    key = (*owner, conversation_id)
+    head = yield (
+        "SELECT total_turns, slots, vocabulary_version, shown_pills FROM conversations"
+        " WHERE tenant = $1 AND subject = $2 AND id = $3 AND expires_at > $4",
+        (*key, now),
+    )
+    if not head:
+        return None
+    held = yield (
+        "INSERT INTO turns_held VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, subject, conversation_id)"
+        " DO UPDATE SET holder = $4, token = $5 WHERE NOT EXISTS"
+        " (SELECT 1 FROM holders WHERE holders.holder = turns_held.holder AND alive_until > $6) RETURNING token",
+        (*key, holder, token, now),
+    )
+    if not held:
+        raise HeldElsewhereError
+    # Read after the hold: what the turn before wrote is there, whichever process wrote it.
+    head = yield (
+        "SELECT total_turns, slots, vocabulary_version, shown_pills FROM conversations"
+        " WHERE tenant = $1 AND subject = $2 AND id = $3",
+        key,
+    )
+    rows = yield (
+        "SELECT question, reply, summary FROM turns WHERE tenant = $1 AND subject = $2 AND conversation_id = $3"
+        " ORDER BY turn DESC LIMIT $4",
+        (*key, _MOST_EXCHANGES),
+    )
+    return _conversation(conversation_id, head[0], rows[::-1]) if head else None
+
+
+def _conversation(conversation_id: str, head: Sequence[object], rows: Rows) -> Conversation:
+    total_turns, slots, vocabulary_version, shown_pills = head
+    return Conversation(
+        id=conversation_id,
+        total_turns=int(str(total_turns)),
+        summaries=tuple(_summary(row[2]) for row in rows[-MOST_SUMMARIES:]),
+        exchanges=tuple(Exchange(row[0], row[1]) for row in rows),
+        slots=slots if isinstance(slots, bytes) else b"",
+        vocabulary_version=str(vocabulary_version),
+        shown_pills=tuple(json.loads(str(shown_pills))),
+    )
+
+
+def _end(
+    owner: Owner, conversation_id: str, token: str, record: TurnRecord | None, expires_at: float
+) -> Operation[None]:
+    key = (*owner, conversation_id)
+    held = yield (
+        "DELETE FROM turns_held WHERE tenant = $1 AND subject = $2 AND conversation_id = $3 AND token = $4"
+        " RETURNING token",
+        (*key, token),
+    )
+    if not held or record is None:
+        return
+    summary = asdict(record.summary) | {"at": record.summary.at.isoformat()}
+    yield (
+        "INSERT INTO turns VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+        " ON CONFLICT (tenant, subject, conversation_id, turn) DO UPDATE SET"
+        " request_id = excluded.request_id, question = excluded.question, reply = excluded.reply,"
+        " summary = excluded.summary",
+        (
+            *key,
+            record.summary.turn,
+            record.request_id,
+            record.exchange.question,
+            record.exchange.reply,
+            json.dumps(summary),
+        ),
+    )
+    yield (
+        "UPDATE conversations SET total_turns = $4, slots = $5, vocabulary_version = $6, expires_at = $7"
+        " WHERE tenant = $1 AND subject = $2 AND id = $3",
+        (*key, record.summary.turn, record.slots, record.vocabulary_version, expires_at),
+    )
+
+
+def _note_pills(owner: Owner, conversation_id: str, texts: Sequence[str]) -> Operation[None]:
+    key = (*owner, conversation_id)
+    rows = yield "SELECT shown_pills FROM conversations WHERE tenant = $1 AND subject = $2 AND id = $3", key
+    if not rows:
+        return
+    shown = [*json.loads(rows[0][0]), *texts][-MOST_SHOWN_PILLS:]
+    yield (
+        "UPDATE conversations SET shown_pills = $4 WHERE tenant = $1 AND subject = $2 AND id = $3",
+        (*key, json.dumps(shown)),
+    )
+
+
+def _note_answer(owner: Owner, made: DecisionMade, receipt: Receipt, expires_at: float) -> Operation[None]:
+    yield (
+        "INSERT INTO answers VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        " ON CONFLICT (tenant, subject, request_id) DO UPDATE SET decision_id = excluded.decision_id,"
+        " route = excluded.route, tier = excluded.tier, receipt = excluded.receipt, decision = excluded.decision,"
+        " expires_at = excluded.expires_at",
+        (
             *owner,
             receipt.request_id,
             receipt.decision_id,
@@ -127,131 +204,55 @@ class Store:
             int(receipt.tier),
             receipt_message(receipt).SerializeToString(),
             decision_message(made).SerializeToString(),
-            time.time() + self._keep_seconds,
-        )
-        await self._write("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-
-    async def answer(self, owner: Owner, request_id: str) -> StoredAnswer | None:
-        """What is kept of one of this person's answers."""
-
-        def read(connection: sqlite3.Connection) -> StoredAnswer | None:
-            row = connection.execute(
-                "SELECT decision_id, route, tier, receipt, decision FROM answers"
-                " WHERE tenant = ? AND subject = ? AND request_id = ? AND expires_at > ?",
-                (*owner, request_id, time.time()),
-            ).fetchone()
-            return None if row is None else StoredAnswer(row[0], Route(row[1]), Tier(row[2]), row[3], row[4])
-
-        return await self._run(read)
-
-    async def revise_feedback(self, owner: Owner, request_id: str, topic: str, verdict: str) -> int:
-        """Note a verdict; its revision, which goes up with each change and stays when it is said again."""
-        return await self._run(lambda connection: _revise(connection, (*owner, request_id, topic), verdict))
-
-    async def forget_expired(self) -> None:
-        """Drop what has expired."""
-        await self._run(_forget_expired)
-
-    async def _write(self, statement: str, row: Sequence[object]) -> None:
-        await self._run(lambda connection: connection.execute(statement, tuple(row)))
-
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._connection)
-
-
-def _load(connection: sqlite3.Connection, owner: Owner, conversation_id: str) -> Conversation | None:
-    key = (*owner, conversation_id)
-    head = connection.execute(
-        "SELECT total_turns, slots, vocabulary_version, shown_pills FROM conversations"
-        " WHERE tenant = ? AND subject = ? AND id = ? AND expires_at > ?",
-        (*key, time.time()),
-    ).fetchone()
-    if head is None:
-        return None
-    rows = connection.execute(
-        "SELECT question, reply, summary FROM turns WHERE tenant = ? AND subject = ? AND conversation_id = ?"
-        " ORDER BY turn DESC LIMIT ?",
-        (*key, _MOST_EXCHANGES),
-    ).fetchall()
-    rows.reverse()
-    return Conversation(
-        id=conversation_id,
-        total_turns=head[0],
-        summaries=tuple(_summary(row[2]) for row in rows[-MOST_SUMMARIES:]),
-        exchanges=tuple(Exchange(row[0], row[1]) for row in rows),
-        slots=head[1],
-        vocabulary_version=head[2],
-        shown_pills=tuple(json.loads(head[3])),
+            expires_at,
+        ),
     )
 
 
-def _append(
-    connection: sqlite3.Connection, owner: Owner, conversation_id: str, record: TurnRecord, expires_at: float
-) -> None:
-    key = (*owner, conversation_id)
-    summary = asdict(record.summary) | {"at": record.summary.at.isoformat()}
-    with _transaction(connection):
-        connection.execute(
-            "INSERT OR REPLACE INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *key,
-                record.summary.turn,
-                record.request_id,
-                record.exchange.question,
-                record.exchange.reply,
-                json.dumps(summary),
-            ),
-        )
-        connection.execute(
-            "UPDATE conversations SET total_turns = ?, slots = ?, vocabulary_version = ?, expires_at = ?"
-            " WHERE tenant = ? AND subject = ? AND id = ?",
-            (record.summary.turn, record.slots, record.vocabulary_version, expires_at, *key),
-        )
+def _answer(owner: Owner, request_id: str) -> Operation[StoredAnswer | None]:
+    rows = yield (
+        "SELECT decision_id, route, tier, receipt, decision FROM answers"
+        " WHERE tenant = $1 AND subject = $2 AND request_id = $3 AND expires_at > $4",
+        (*owner, request_id, time.time()),
+    )
+    if not rows:
+        return None
+    decision_id, route, tier, receipt, decision = rows[0]
+    return StoredAnswer(decision_id, Route(route), Tier(tier), receipt, decision)
 
 
-def _note_pills(connection: sqlite3.Connection, owner: Owner, conversation_id: str, texts: Sequence[str]) -> None:
-    key = (*owner, conversation_id)
-    with _transaction(connection):
-        row = connection.execute(
-            "SELECT shown_pills FROM conversations WHERE tenant = ? AND subject = ? AND id = ?", key
-        ).fetchone()
-        if row is None:
-            return
-        shown = [*json.loads(row[0]), *texts][-MOST_SHOWN_PILLS:]
-        connection.execute(
-            "UPDATE conversations SET shown_pills = ? WHERE tenant = ? AND subject = ? AND id = ?",
-            (json.dumps(shown), *key),
-        )
+def _revise(key: tuple[str, str, str, str], verdict: str) -> Operation[int]:
+    # One statement: two replicas that hear the same word at once agree on its revision.
+    rows = yield (
+        "INSERT INTO feedback VALUES ($1, $2, $3, $4, $5, 1) ON CONFLICT (tenant, subject, request_id, topic)"
+        " DO UPDATE SET revision = feedback.revision + CASE WHEN feedback.verdict = $5 THEN 0 ELSE 1 END,"
+        " verdict = $5 RETURNING revision",
+        (*key, verdict),
+    )
+    return int(rows[0][0])
 
 
-def _revise(connection: sqlite3.Connection, key: tuple[str, str, str, str], verdict: str) -> int:
-    with _transaction(connection):
-        row = connection.execute(
-            "SELECT verdict, revision FROM feedback WHERE tenant = ? AND subject = ? AND request_id = ? AND topic = ?",
-            key,
-        ).fetchone()
-        if row is not None and row[0] == verdict:
-            return int(row[1])
-        revision = 1 if row is None else int(row[1]) + 1
-        connection.execute("INSERT OR REPLACE INTO feedback VALUES (?, ?, ?, ?, ?, ?)", (*key, verdict, revision))
-        return revision
-
-
-def _forget_expired(connection: sqlite3.Connection) -> None:
-    now = time.time()
-    with _transaction(connection):
-        connection.execute(
-            "DELETE FROM turns WHERE (tenant, subject, conversation_id) IN"
-            " (SELECT tenant, subject, id FROM conversations WHERE expires_at <= ?)",
-            (now,),
-        )
-        connection.execute("DELETE FROM conversations WHERE expires_at <= ?", (now,))
-        connection.execute(
-            "DELETE FROM feedback WHERE (tenant, subject, request_id) IN"
-            " (SELECT tenant, subject, request_id FROM answers WHERE expires_at <= ?)",
-            (now,),
-        )
-        connection.execute("DELETE FROM answers WHERE expires_at <= ?", (now,))
+def _forget_expired() -> Operation[None]:
+    now = (time.time(),)
+    yield (
+        "DELETE FROM turns WHERE (tenant, subject, conversation_id) IN"
+        " (SELECT tenant, subject, id FROM conversations WHERE expires_at <= $1)",
+        now,
+    )
+    yield "DELETE FROM conversations WHERE expires_at <= $1", now
+    yield (
+        "DELETE FROM feedback WHERE (tenant, subject, request_id) IN"
+        " (SELECT tenant, subject, request_id FROM answers WHERE expires_at <= $1)",
+        now,
+    )
+    yield "DELETE FROM answers WHERE expires_at <= $1", now
+    yield "DELETE FROM requests WHERE expires_at <= $1 AND events IS NOT NULL", now
+    yield (
+        "DELETE FROM requests WHERE events IS NULL AND holder NOT IN"
+        " (SELECT holder FROM holders WHERE alive_until > $1)",
+        now,
+    )
+    yield "DELETE FROM turns_held WHERE holder NOT IN (SELECT holder FROM holders WHERE alive_until > $1)", now
 
 
 def _summary(text: str) -> Summary:
@@ -265,16 +266,3 @@ def _summary(text: str) -> Summary:
             "at": datetime.fromisoformat(data["at"]),
         }
     )
-
-
-class _transaction:  # noqa: N801 - read like the built-in context managers
-    """BEGIN IMMEDIATE, then COMMIT, or ROLLBACK on error: several worker processes may share the file."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._connection.execute("COMMIT" if kind is None else "ROLLBACK")

@@ -24,6 +24,12 @@ class TaskSurroundings:
         self._signer = signer
         meter = telemetry.meter("tiermesh_gateway")
         self._decisions = meter.create_counter("tiermesh.decisions", description="Decisions by route and rule.")
+        self._speculations = meter.create_counter(
+            "tiermesh.speculations", description="Turns for which two tiers were started, by the tier that was kept."
+        )
+        self._losers = meter.create_counter(
+            "tiermesh.speculation.loser_cost", unit="{micro-dollar}", description="Estimated cost of cancelled tiers."
+        )
         self._first_event = telemetry.duration_histogram("tiermesh.answer.first_event")
 
     def enter(self, question: Question) -> str:
@@ -85,6 +91,10 @@ class TaskSurroundings:
         """Note how it ended."""
         if receipt.timings.first_answer_event is not None:
             self._first_event.record(receipt.timings.first_answer_event, {"tiermesh.route": str(receipt.route)})
+        if receipt.speculation is not None:
+            labels = {"tiermesh.tier": int(receipt.speculation.winner)}
+            self._speculations.add(1, labels)
+            self._losers.add(receipt.speculation.loser_micros, labels)
         structlog.get_logger().info(
             "question_answered",
             conversation_id=receipt.conversation_id,

@@ -74,6 +74,7 @@ def request_context(turn: Turn) -> context_pb2.RequestContext:
         pack_version=question.tenant.pack,
         conversation_id=turn.conversation_id,
         turn=turn.number,
+        reservation_id=turn.reservation_id,
         time_zone=question.time_zone,
         locale=question.locale,
         asked_at=timestamp(question.asked_at),
@@ -252,4 +253,10 @@ def receipt_message(receipt: Receipt) -> pb.Receipt:
         pills_missing_cause=receipt.pills_missing_cause,
         trace_id=receipt.trace_id,
         asked_at=timestamp(receipt.asked_at),
+        speculation=None
+        if receipt.speculation is None
+        else pb.Receipt.Speculation(
+            winner=TIERS[receipt.speculation.winner], loser_cost_micros=receipt.speculation.loser_micros
+        ),
+        reserved_micros=receipt.reserved_micros,
     )

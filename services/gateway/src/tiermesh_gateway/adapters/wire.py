@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+
+from google.protobuf import proto
 from tiermesh.common.v1 import answer_pb2
 from tiermesh.gateway.v1 import gateway_service_pb2 as pb
 
@@ -17,6 +21,21 @@ _FIELDS = {
     Kind.PROPOSAL: "proposal",
     Kind.PILL: "pill",
 }
+
+
+def packed(events: Sequence[Event]) -> bytes:
+    """A whole stream, to be said again."""
+    stream = BytesIO()
+    for sequence, event in enumerate(events, start=1):
+        proto.serialize_length_prefixed(ask_response(sequence, event), stream)
+    return stream.getvalue()
+
+
+def unpacked(stream: bytes) -> Iterator[pb.AskResponse]:
+    """What `packed` kept."""
+    said = BytesIO(stream)
+    while (response := proto.parse_length_prefixed(pb.AskResponse, said)) is not None:
+        yield response
 
 
 def ask_response(sequence: int, event: Event) -> pb.AskResponse:

@@ -421,9 +421,13 @@ class QueryGraphRequest(_message.Message):
     CONTEXT_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
     VARIABLES_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
     document: _builtins.str
+    """Either a document or the name of a kept operation, not both."""
     variables: _builtins.str
     """JSON object."""
+    operation: _builtins.str
+    """Name of an operation that the pack keeps."""
     @_builtins.property
     def context(self) -> _context_pb2.RequestContext: ...
     def __init__(
@@ -432,10 +436,11 @@ class QueryGraphRequest(_message.Message):
         context: _context_pb2.RequestContext | None = ...,
         document: _builtins.str = ...,
         variables: _builtins.str = ...,
+        operation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "document", b"document", "variables", b"variables"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "document", b"document", "operation", b"operation", "variables", b"variables"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -80,7 +80,9 @@ class AggregatorServiceServicer:
 
     def QueryGraph(self, request, context):
         """Runs a read-only GraphQL document over the semantic model, gated by depth,
-        cost and visibility. Idempotent. INVALID_ARGUMENT (GRAPH_REFUSED).
+        cost and visibility. Idempotent. INVALID_ARGUMENT (GRAPH_REFUSED; metadata `gate` names
+        the gate: parse, operation, nodes, aliases, directives, validate, fields, depth, variables, selection, arguments,
+        rows, cost; `found` and `limit` say by how much). All fields are answered or none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,9 @@ class AggregatorServiceStub:
     """
     QueryGraph: _grpc.UnaryUnaryMultiCallable[_aggregator_service_pb2.QueryGraphRequest, _aggregator_service_pb2.QueryGraphResponse]
     """Runs a read-only GraphQL document over the semantic model, gated by depth,
-    cost and visibility. Idempotent. INVALID_ARGUMENT (GRAPH_REFUSED).
+    cost and visibility. Idempotent. INVALID_ARGUMENT (GRAPH_REFUSED; metadata `gate` names
+    the gate: parse, operation, nodes, aliases, directives, validate, fields, depth, variables, selection, arguments,
+    rows, cost; `found` and `limit` say by how much). All fields are answered or none.
     """
     ListViews: _grpc.UnaryUnaryMultiCallable[_aggregator_service_pb2.ListViewsRequest, _aggregator_service_pb2.ListViewsResponse]
     """Lists the precomputed views with their state. Idempotent."""
@@ -70,7 +72,9 @@ class AggregatorServiceAsyncStub(AggregatorServiceStub):
     """
     QueryGraph: _aio.UnaryUnaryMultiCallable[_aggregator_service_pb2.QueryGraphRequest, _aggregator_service_pb2.QueryGraphResponse]  # type: ignore[assignment]
     """Runs a read-only GraphQL document over the semantic model, gated by depth,
-    cost and visibility. Idempotent. INVALID_ARGUMENT (GRAPH_REFUSED).
+    cost and visibility. Idempotent. INVALID_ARGUMENT (GRAPH_REFUSED; metadata `gate` names
+    the gate: parse, operation, nodes, aliases, directives, validate, fields, depth, variables, selection, arguments,
+    rows, cost; `found` and `limit` say by how much). All fields are answered or none.
     """
     ListViews: _aio.UnaryUnaryMultiCallable[_aggregator_service_pb2.ListViewsRequest, _aggregator_service_pb2.ListViewsResponse]  # type: ignore[assignment]
     """Lists the precomputed views with their state. Idempotent."""
@@ -106,7 +110,9 @@ class AggregatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_aggregator_service_pb2.QueryGraphResponse, _abc.Awaitable[_aggregator_service_pb2.QueryGraphResponse]]:
         """Runs a read-only GraphQL document over the semantic model, gated by depth,
-        cost and visibility. Idempotent. INVALID_ARGUMENT (GRAPH_REFUSED).
+        cost and visibility. Idempotent. INVALID_ARGUMENT (GRAPH_REFUSED; metadata `gate` names
+        the gate: parse, operation, nodes, aliases, directives, validate, fields, depth, variables, selection, arguments,
+        rows, cost; `found` and `limit` say by how much). All fields are answered or none.
         """
 
     @_abc_1.abstractmethod
