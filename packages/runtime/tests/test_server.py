@@ -333,6 +333,22 @@ async def test_with_a_client_ca_only_callers_with_a_certificate_get_in(parts: An
         assert error.code() is grpc.StatusCode.UNAVAILABLE
 
 
+async def test_probes_without_a_certificate_have_a_port_that_serves_health_alone(
+    parts: Any, toy: Any, tmp_path: Path
+) -> None:
+    ca = tmp_path / "cert.pem"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        free_port = free.getsockname()[1]
+    settings = ServiceSettings(host="localhost", port=0, health_port=free_port, tls_client_ca=ca, **certified(tmp_path))
+    async with server.serving(parts(), settings), grpc.aio.insecure_channel(f"localhost:{free_port}") as plain:
+        probe = health_pb2_grpc.HealthStub(plain)
+        named = health_pb2.HealthCheckRequest(service=SERVICE)
+        assert (await probe.Check(named, timeout=10)).status == SERVING
+        error = await toy("", plain).refusal("unary_unary", timeout=10)
+        assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
 def test_without_a_ca_channels_are_plaintext() -> None:
     assert ServiceSettings(port=0).channel_credentials() is None
 

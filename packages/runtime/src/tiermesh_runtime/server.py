@@ -28,6 +28,7 @@ from tiermesh_runtime.startup import EXIT_CANNOT_START, StartupError
 
 LONGEST_STREAM_SECONDS = 200
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+_MOST_PROBES = 20
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -136,6 +137,8 @@ class _Host:
             interceptors=[self._chain],
             options=_options(settings.max_in_flight, workers.is_worker()),
         )
+        # A server of its own: another port of the same one would let every call in without a certificate.
+        self._probed = grpc.aio.server(options=_options(_MOST_PROBES, workers.is_worker()))
         self._stopped = False
         self.health = Health()
         self.address = ""
@@ -143,18 +146,24 @@ class _Host:
     async def start(self, port: int) -> None:
         """Listen, answering health with NOT_SERVING and everything else with NOT_READY."""
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)  # type: ignore[no-untyped-call] # published untyped
-        port = workers.shared_port() or port
+        bound = self._listen("PORT", workers.shared_port() or port, self._bind)
+        self.address = f"{self._settings.host}:{bound}"
+        await self._server.start()
+        if self._settings.health_port:
+            health_pb2_grpc.add_HealthServicer_to_server(self.health, self._probed)  # type: ignore[no-untyped-call] # published untyped
+            self._listen("HEALTH_PORT", self._settings.health_port, self._probed.add_insecure_port)
+            await self._probed.start()
+
+    def _listen(self, setting: str, port: int, bind: Callable[[str], int]) -> int:
         wanted = f"{self._settings.host}:{port}"
         try:
-            bound = self._bind(wanted)
+            return bind(wanted)
         except RuntimeError as error:
             variable = env_prefix(type(self._settings))
             raise StartupError(
-                f"{variable}PORT: cannot listen on {wanted}: the port is in use, or not allowed; "
-                f"stop what uses it or set {variable}PORT (and {variable}HOST) to something else"
+                f"{variable}{setting}: cannot listen on {wanted}: the port is in use, or not allowed; "
+                f"stop what uses it or set {variable}{setting} (and {variable}HOST) to something else"
             ) from error
-        self.address = f"{self._settings.host}:{bound}"
-        await self._server.start()
 
     def _bind(self, wanted: str) -> int:
         settings = self._settings
@@ -188,6 +197,7 @@ class _Host:
         stopping = asyncio.ensure_future(self._server.stop(grace))
         self.health.close()
         await stopping
+        await self._probed.stop(0)
 
 
 def _layers(settings: ServiceSettings, parts: ServiceParts) -> Sequence[interceptors.Layer]:

@@ -32,6 +32,12 @@ class ServiceSettings(pydantic_settings.BaseSettings):
 
     host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on, 0.0.0.0 or [::] for all")
     port: int = Field(ge=0, le=65535, description="port to listen on; 0 lets the system choose")
+    health_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="port that serves health alone, in plaintext, for probes without a certificate; 0 serves none",
+    )
     workers: int = Field(default=1, ge=1, le=64, description="processes that share the port")
     reflection: bool = Field(default=True, description="whether clients may ask for the protos; off in production")
     principal_public_key: Path | None = Field(
