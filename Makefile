@@ -9,9 +9,9 @@ BUF := protos/node_modules/.bin/buf
 ours := packages/contracts packages/runtime packages/policy packages/pack packages/client \
         services/gateway services/classifier services/executor services/aggregator services/suggester services/insights services/console \
         simulator cli
-python_sources := packages services simulator cli tests packs
+python_sources := packages services simulator cli tests packs k8s
 
-.PHONY: help setup run demo test lint types faults proto proto-check proto-release train seed isolated clean simulate-thresholds
+.PHONY: help setup run demo test lint types faults dashboards proto proto-check proto-release train seed isolated clean simulate-thresholds
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ simulate-thresholds: setup ## Propose thresholds for tenants whose truth is know
 
 isolated: setup ## Install and test each service alone, with only what it declares (slow)
 	@tests/isolated.sh
+
+dashboards: setup ## Write Grafana's dashboards from their one source
+	@$(BIN)/python k8s/platform/monitoring/dashboards.py
 
 ## --- protos ------------------------------------------------------------------
 

@@ -37,10 +37,15 @@ class Collector:
 
     endpoint: str = ""
     spans_seen: list[tuple[str, trace_pb2.Span]] = field(default_factory=list)
+    metrics_seen: set[str] = field(default_factory=set)
     arrived: threading.Condition = field(default_factory=threading.Condition)
 
     def Export(self, request: Any, context: Any) -> Any:
         if isinstance(request, metrics_service_pb2.ExportMetricsServiceRequest):
+            with self.arrived:
+                for resource in request.resource_metrics:
+                    self.metrics_seen |= {metric.name for scope in resource.scope_metrics for metric in scope.metrics}
+                self.arrived.notify_all()
             return metrics_service_pb2.ExportMetricsServiceResponse()
         with self.arrived:
             for resource in request.resource_spans:
@@ -59,6 +64,12 @@ class Collector:
             if not self.arrived.wait_for(lambda: enough(self.trace(trace_id)), timeout=20):
                 came = sorted({(service, span.name) for service, span in self.trace(trace_id)})
                 pytest.fail(f"of trace {trace_id} only these spans came: {came}")
+
+    def wait_for_metrics(self, names: set[str]) -> None:
+        """Return when each was exported once; fails after 30 s, naming those that were not."""
+        with self.arrived:
+            if not self.arrived.wait_for(lambda: names <= self.metrics_seen, timeout=30):
+                pytest.fail(f"never exported: {sorted(names - self.metrics_seen)}")
 
 
 @dataclass
@@ -145,6 +156,7 @@ def running_suite(state: Path, seeded: Path, collector: Collector) -> Iterator[S
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
         "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
         "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "OTEL_METRIC_EXPORT_INTERVAL": "1000",
     }
     environment.pop("ANTHROPIC_API_KEY", None)
     process = subprocess.Popen(

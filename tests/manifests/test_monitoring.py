@@ -109,6 +109,22 @@ def test_alerts_and_dashboards_read_only_what_our_code_writes() -> None:
     assert {name for name in metrics if name not in known} == set()
 
 
+def test_a_question_moves_the_metrics_that_pages_are_built_on(suite: Any, collector: Any) -> None:
+    suite.ask("Who applied for the most leave this year?")
+    collector.wait_for_metrics(
+        {
+            "tiermesh.answers",
+            "tiermesh.answer.first_event",
+            "tiermesh.pills.delay",
+            "tiermesh.decisions",
+            "tiermesh.server.in_flight",
+            "tiermesh.spool.stored_bytes",
+            "tiermesh.executor.model.attempts",
+            "tiermesh.executor.cost",
+        }
+    )
+
+
 def test_every_alert_has_a_page_that_says_what_to_do() -> None:
     for alert in alerts():
         page = PROJECT / alert["annotations"]["runbook"]

@@ -81,6 +81,12 @@ class Spool:
             "tiermesh.spool.rejected", description="Records that the receiver will never take."
         )
         self._delivered = meter.create_counter("tiermesh.spool.delivered", description="Records handed on.")
+        meter.create_observable_gauge(
+            "tiermesh.spool.stored_bytes",
+            [lambda _options: [metrics.Observation(self._stored_bytes)]],
+            unit="By",
+            description="Bytes that wait to be delivered.",
+        )
 
     @classmethod
     def open(cls, path: Path, max_bytes: int = DEFAULT_MAX_BYTES, *, fsync: bool = False) -> Self:

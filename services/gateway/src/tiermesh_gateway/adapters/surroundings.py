@@ -30,7 +30,10 @@ class TaskSurroundings:
         self._losers = meter.create_counter(
             "tiermesh.speculation.loser_cost", unit="{micro-dollar}", description="Estimated cost of cancelled tiers."
         )
+        self._answers = meter.create_counter("tiermesh.answers", description="Answers by route and wholeness.")
         self._first_event = telemetry.duration_histogram("tiermesh.answer.first_event")
+        # From the answer's end to the first pill; 0 for one that came before.
+        self._pills_delay = telemetry.duration_histogram("tiermesh.pills.delay")
 
     def enter(self, question: Question) -> str:
         """Sign the principal, name the request; the trace id, empty when the trace is not sampled."""
@@ -89,8 +92,13 @@ class TaskSurroundings:
 
     def answered(self, receipt: Receipt) -> None:
         """Note how it ended."""
-        if receipt.timings.first_answer_event is not None:
-            self._first_event.record(receipt.timings.first_answer_event, {"tiermesh.route": str(receipt.route)})
+        route = {"tiermesh.route": str(receipt.route)}
+        self._answers.add(1, {**route, "tiermesh.complete": str(receipt.complete).lower()})
+        times = receipt.timings
+        if times.first_answer_event is not None:
+            self._first_event.record(times.first_answer_event, route)
+        if times.first_pill is not None and times.answer_done is not None:
+            self._pills_delay.record(max(times.first_pill - times.answer_done, 0.0), route)
         if receipt.speculation is not None:
             labels = {"tiermesh.tier": int(receipt.speculation.winner)}
             self._speculations.add(1, labels)
