@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
-from tiermesh_runtime.settings import ServiceSettings, load_settings
+from tiermesh_runtime.settings import ServiceSettings, load_settings, with_password
 
 
 class ToySettings(ServiceSettings):
@@ -92,3 +92,18 @@ def test_settings_are_frozen(env: pytest.MonkeyPatch) -> None:
     settings = load_settings(ToySettings, [])
     with pytest.raises(ValueError, match="frozen"):
         settings.port = 1
+
+
+@pytest.mark.parametrize(
+    ("url", "opened"),
+    [
+        ("postgresql://app@db:5432/hr?sslmode=require", "postgresql://app:p%40ss%2Fword@db:5432/hr?sslmode=require"),
+        ("postgresql://app:old@db/hr", "postgresql://app:p%40ss%2Fword@db/hr"),
+        ("sqlite:///data/x.sqlite", "sqlite:///data/x.sqlite"),
+        ("data/x.sqlite", "data/x.sqlite"),
+    ],
+)
+def test_a_password_in_a_file_goes_into_the_url_of_a_postgresql_alone(url: str, opened: str, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("p@ss/word\n")
+    assert with_password(url, tmp_path / "password") == opened
+    assert with_password(url, None) == url

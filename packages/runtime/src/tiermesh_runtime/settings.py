@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, TypeVar
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import grpc
 import pydantic_settings
@@ -105,6 +106,19 @@ class _Environment(pydantic_settings.EnvSettingsSource):
             return super().decode_complex_value(field_name, field, value)
         except ValueError:
             return value  # validation says what is wrong with it, together with all other problems
+
+
+def with_password(url: str, file: Path | None) -> str:
+    """Return a postgresql:// URL with the password that `file` holds; without a file the URL as it is.
+
+    Drivers refuse a PGPASSFILE that a group may read, as mounted secrets are. For opening alone, never for logs.
+    """
+    parts = urlsplit(url)
+    if file is None or not parts.scheme.startswith("postgres"):
+        return url
+    password = quote(file.read_text("utf-8").strip(), safe="")
+    user, _, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{password}@{host}"))
 
 
 def env_prefix(cls: type[ServiceSettings]) -> str:

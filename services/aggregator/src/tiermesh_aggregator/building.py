@@ -11,6 +11,7 @@ from tiermesh_pack.documents import PackError
 from tiermesh_pack.pack import Pack, load_pack
 from tiermesh_runtime import telemetry
 from tiermesh_runtime.server import Registration, ServiceParts
+from tiermesh_runtime.settings import with_password
 from tiermesh_runtime.startup import StartupError
 
 from tiermesh_aggregator import row_security
@@ -110,10 +111,10 @@ async def _engine(settings: AggregatorSettings) -> Engine:
     try:
         if not isinstance(target, DuckAddress):
             return await PostgresEngine.open(
-                target.url,
+                with_password(target.url, settings.database_password_file),
                 statement_timeout=settings.statement_timeout_seconds,
                 connections=settings.concurrency,
-                replicas=settings.replicas,
+                replicas=tuple(with_password(each, settings.database_password_file) for each in settings.replicas),
                 secured=settings.row_security == "required",
             )
         if settings.workers > 1:

@@ -25,6 +25,9 @@ class AggregatorSettings(ServiceSettings):
         description="duckdb:///path/to/file.duckdb or postgresql://user@host/database",
     )
     statement_timeout_seconds: float = Field(default=10.0, gt=0, le=120, description="longest time of one statement")
+    database_password_file: Path | None = Field(
+        default=None, description="file with PostgreSQL's password; unset takes what PGPASSFILE and the URL say"
+    )
     replicas: tuple[str, ...] = Field(
         default=(), description='PostgreSQL read replicas as a JSON list, such as ["postgresql://user@replica/db"]'
     )
@@ -63,7 +66,7 @@ class AggregatorSettings(ServiceSettings):
                 raise ValueError("only PostgreSQL has read replicas: give postgresql://user@host/database")
         return value
 
-    @field_validator("action_key_file")
+    @field_validator("action_key_file", "database_password_file")
     @classmethod
     def _key_exists(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():

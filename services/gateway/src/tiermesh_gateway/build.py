@@ -17,6 +17,7 @@ from tiermesh_policy import Tier
 from tiermesh_runtime.channels import open_channel
 from tiermesh_runtime.principal import PrincipalSigner
 from tiermesh_runtime.server import Registration, ServiceParts
+from tiermesh_runtime.settings import with_password
 from tiermesh_runtime.spool import Spool
 from tiermesh_runtime.startup import StartupError
 
@@ -141,7 +142,7 @@ def _from_files(settings: GatewaySettings) -> tuple[TokenVerifier, TenantBook, P
 
 async def _open_files(settings: GatewaySettings, stack: AsyncExitStack) -> tuple[Database, Spool]:
     try:
-        database = await open_database(settings.store, SCHEMA)
+        database = await open_database(with_password(settings.store, settings.store_password_file), SCHEMA)
         stack.push_async_callback(database.close)
         spool = Spool.open(settings.spool)
         stack.push_async_callback(spool.close)

@@ -42,7 +42,10 @@ class GatewaySettings(ServiceSettings):
         default=str(STATE / "data/conversations.sqlite"),
         min_length=1,
         description="what remembers conversations: a SQLite file, or postgresql://user@host/database for several"
-        " replicas (password by PGPASSFILE)",
+        " replicas",
+    )
+    store_password_file: Path | None = Field(
+        default=None, description="file with PostgreSQL's password; unset takes what PGPASSFILE and the URL say"
     )
     spool: Path = Field(
         default=STATE / "spool/gateway.sqlite", description="SQLite file that holds what insights has not got yet"
@@ -93,7 +96,7 @@ class GatewaySettings(ServiceSettings):
     def _is_address_or_empty(cls, value: str) -> str:
         return checked_address(value) if value else value
 
-    @field_validator("jwks", "principal_key", "subject_key")
+    @field_validator("jwks", "principal_key", "subject_key", "store_password_file")
     @classmethod
     def _is_file(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():

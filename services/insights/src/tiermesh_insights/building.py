@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from tiermesh.insights.v1.insights_service_pb2_grpc import add_InsightsServiceServicer_to_server
 from tiermesh_runtime.channels import open_channel
 from tiermesh_runtime.server import Registration, ServiceParts
+from tiermesh_runtime.settings import with_password
 from tiermesh_runtime.startup import StartupError
 
 from tiermesh_insights.analysis import Analysis
@@ -31,7 +32,9 @@ async def build(settings: InsightsSettings) -> AsyncIterator[ServiceParts]:
     tuning = load_tuning(settings.tuning)
     async with AsyncExitStack() as stack:
         try:
-            store = await Store.open(settings.database, migrate=settings.migrate)
+            store = await Store.open(
+                with_password(settings.database, settings.database_password_file), migrate=settings.migrate
+            )
         except StoreUnavailableError as error:
             raise StartupError(f"TIERMESH_INSIGHTS_DATABASE: cannot open {settings.database}: {error}") from error
         stack.push_async_callback(store.close)

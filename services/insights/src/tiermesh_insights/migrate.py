@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from tiermesh_runtime.settings import load_settings
+from tiermesh_runtime.settings import load_settings, with_password
 
 from tiermesh_insights.settings import InsightsSettings
 from tiermesh_insights.store import Store, StoreUnavailableError
@@ -20,7 +20,7 @@ def main() -> int:
     """Return the exit code."""
     settings = load_settings(InsightsSettings)
     try:
-        asyncio.run(_migrate(settings.database))
+        asyncio.run(_migrate(with_password(settings.database, settings.database_password_file)))
     except StoreUnavailableError as error:
         sys.stderr.write(f"TIERMESH_INSIGHTS_DATABASE: cannot migrate {settings.database}: {error}\n")
         return 1

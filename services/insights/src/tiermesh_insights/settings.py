@@ -25,8 +25,11 @@ class InsightsSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="TIERMESH_INSIGHTS_", frozen=True)
 
     port: int = 50055
-    # sqlite:///path (embedded; one process) or postgresql://user@host/database (password by PGPASSFILE).
+    # sqlite:///path (embedded; one process) or postgresql://user@host/database.
     database: str = "sqlite:///.tiermesh/data/insights.sqlite"
+    database_password_file: Path | None = Field(
+        default=None, description="file with PostgreSQL's password; unset takes what PGPASSFILE and the URL say"
+    )
     migrate: bool = Field(default=True, description="bring the schema up to date at start; off where a job does it")
     tuning: Path | None = Field(default=None, description="YAML file with what tenants want of their thresholds")
     keep_days: int = Field(default=400, ge=1, description="days that decisions, ledger and outcomes are kept")
@@ -41,6 +44,13 @@ class InsightsSettings(ServiceSettings):
     def _known_engine(cls, value: str) -> str:
         if not value.startswith(("sqlite:///", "postgresql://")):
             raise ValueError("start it with sqlite:/// or postgresql://")
+        return value
+
+    @field_validator("database_password_file")
+    @classmethod
+    def _is_file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"there is no file {str(value)!r}")
         return value
 
     @property
