@@ -388,3 +388,114 @@ async def test_an_expense_claim_is_filed_with_its_lines(client: Client) -> None:
     assert sorted(amounts) == ["20.00", "900.50"]
     late = [{"category": "taxi", "spent_on": "2026-01-05", "amount": 20}]
     assert (await client.tool("expense_submit", purpose="Old", lines=late)).refusal.argument == "lines[0].spent_on"
+
+
+def below(frames: Any, manager: str) -> list[str]:
+    people = frames["employees"]
+    return list(people[(people.manager_id == manager) & people.left_on.isna()].employee_id)
+
+
+async def rows(client: Client, tool: str, person: str, **arguments: Any) -> list[dict[str, Any]]:
+    table = (await client.tool(tool, person, **arguments)).table
+    names = [column.name for column in table.columns]
+    return [
+        {
+            name: getattr(value, value.WhichOneof("kind") or "text")
+            for name, value in zip(names, row.values, strict=True)
+        }
+        for row in table.rows
+    ]
+
+
+async def test_a_manager_decides_on_leave_of_reports_once_and_nobody_else_does(client: Client, frames: Any) -> None:
+    report = below(frames, "E00014")[0]
+    dates = {"leave_type": "unpaid", "start_date": "2026-12-21", "end_date": "2026-12-22"}
+    asked = await perform(client, (await client.tool("leave_apply", report, **dates)).proposal.token, report)
+    decision = {"leave_request_ids": [asked.record_id.lower()], "decision": "approve"}
+    for stranger in (report, "E00060"):
+        refusal = (await client.tool("leave_decide", stranger, **decision)).refusal
+        assert refusal.argument == "leave_request_ids[0]"
+    proposal = (await client.tool("leave_decide", "E00014", **decision)).proposal
+    other = (await client.tool("leave_decide", "E00014", **{**decision, "decision": "reject"})).proposal
+    assert "Approve request" in proposal.summary
+    done = await asyncio.gather(*(perform(client, proposal.token) for _ in range(4)))
+    assert sorted(one.repeated for one in done) == [False, True, True, True]
+    await refused(perform(client, other.token), grpc.StatusCode.FAILED_PRECONDITION, "PROPOSAL_INVALID")
+    mine = await rows(client, "leave_requests", report, from_date="2026-12-21", to_date="2026-12-22")
+    assert [one["leave_status"] for one in mine if one["leave_request_id"] == asked.record_id] == ["approved"]
+    assert (await client.tool("leave_decide", "E00014", **decision)).refusal.message, "it is decided already"
+
+
+async def test_approving_takes_days_from_the_balance_and_rejecting_gives_pending_ones_back(
+    client: Client, frames: Any
+) -> None:
+    manager, report = next(
+        (manager, person)
+        for manager, person in zip(frames["employees"].manager_id, frames["employees"].employee_id, strict=True)
+        if isinstance(manager, str)
+        and person in set(frames["leave_balances"].query("remaining_days >= 2 and year == 2026").employee_id)
+        and not frames["employees"].set_index("employee_id").left_on.notna()[person]
+    )
+
+    async def balance() -> dict[str, Any]:
+        found = await rows(client, "leave_balance", report, leave_type="annual")
+        return next(one for one in found if "annual" in str(one["leave_type"]).lower())
+
+    before = await balance()
+    keys = []
+    for day in ("2026-12-28", "2026-12-29"):
+        dates = {"leave_type": "annual", "start_date": day, "end_date": day}
+        proposal = (await client.tool("leave_apply", report, **dates)).proposal
+        keys.append((await perform(client, proposal.token, report)).record_id)
+    for key, verdict in zip(keys, ("approve", "reject"), strict=True):
+        arguments = {"leave_request_ids": [key], "decision": verdict}
+        await perform(client, (await client.tool("leave_decide", manager, **arguments)).proposal.token, manager)
+    after = await balance()
+    assert float(after["remaining_days"]) == float(before["remaining_days"]) - 1
+    assert float(after["taken_days"]) == float(before["taken_days"]) + 1
+    assert float(after["pending_days"]) == float(before["pending_days"])
+
+
+async def test_a_dear_claim_is_decided_by_the_head_of_the_department(client: Client, frames: Any) -> None:
+    heads = set(frames["departments"].head_employee_id)
+    people = frames["employees"].set_index("employee_id")
+    active = people[people.left_on.isna() & people.manager_id.notna()]
+    report = next(one for one in active.index if active.manager_id[one] not in heads | {"E00001"} and one not in heads)
+    manager = str(active.manager_id[report])
+    head = str(frames["departments"].set_index("department_id").head_employee_id[active.department_id[report]])
+    keys = []
+    for amount in (1200, 30):
+        lines = [{"category": "flight", "spent_on": "2026-11-18", "amount": amount}]
+        proposal = (await client.tool("expense_submit", report, purpose="Fair", lines=lines)).proposal
+        keys.append((await perform(client, proposal.token, report)).record_id)
+    both = {"claim_ids": keys, "decision": "approve"}
+    assert "head of the department" in (await client.tool("expense_decide", manager, **both)).refusal.message
+    assert (await client.tool("expense_decide", report, **both)).refusal.argument == "claim_ids[0]"
+    small = (await client.tool("expense_decide", manager, claim_ids=keys[1:], decision="approve")).proposal
+    await perform(client, small.token, manager)
+    dear = (await client.tool("expense_decide", head, claim_ids=keys[:1], decision="reject")).proposal
+    await perform(client, dear.token, head)
+    found = {one["claim_id"]: one["claim_status"] for one in await rows(client, "expense_claims", report, limit=200)}
+    assert [found[key] for key in keys] == ["rejected", "approved"]
+
+
+async def test_a_missing_punch_is_corrected_within_its_days(client: Client, frames: Any) -> None:
+    days = frames["attendance_days"]
+    recent = days[(days.status == "present") & (days["shift"] == "day") & (days.day >= "2026-11-16")].iloc[0]
+    person, day = str(recent.employee_id), str(recent.day)[:10]
+    times = {"day": day, "clock_in": "09:00", "clock_out": "17:30", "reason": "terminal was down"}
+    proposal = (await client.tool("attendance_regularize", person, **times)).proposal
+    assert "8.00 hours" in proposal.summary
+    await perform(client, proposal.token, person)
+    row = (await rows(client, "attendance_days", person, from_date=day, to_date=day))[0]
+    assert float(row["hours_worked"]) == 8
+    refusals = {
+        "day": {"day": "2026-10-01"},
+        "clock_out": {"clock_in": "09:00", "clock_out": "08:00"},
+        "clock_in": {"clock_in": "25:00"},
+        "arguments": {"clock_in": None, "clock_out": None},
+    }
+    for argument, change in refusals.items():
+        changed = {name: value for name, value in {**times, **change}.items() if value is not None}
+        refusal = (await client.tool("attendance_regularize", person, **changed)).refusal
+        assert refusal.argument == argument, (argument, refusal)

@@ -1,6 +1,7 @@
 """Puts the service together from its settings; raises StartupError with the mend when something lacks."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,13 +9,18 @@ from pathlib import Path
 from tiermesh.aggregator.v1 import aggregator_service_pb2_grpc
 from tiermesh.tools.v1 import tools_service_pb2_grpc
 from tiermesh_pack.documents import PackError
+from tiermesh_pack.manifest import Defaults
 from tiermesh_pack.pack import Pack, load_pack
 from tiermesh_runtime import telemetry
+from tiermesh_runtime.principal import PrincipalVerifier
 from tiermesh_runtime.server import Registration, ServiceParts
 from tiermesh_runtime.settings import with_password
 from tiermesh_runtime.startup import StartupError
 
 from tiermesh_aggregator import row_security
+from tiermesh_aggregator.actions.action import Action
+from tiermesh_aggregator.actions.attendance import RegularizeAttendance
+from tiermesh_aggregator.actions.decisions import DecideExpenses, DecideLeave
 from tiermesh_aggregator.actions.expenses import SubmitExpenses
 from tiermesh_aggregator.actions.leave import ApplyForLeave, CancelLeave
 from tiermesh_aggregator.actions.performing import Actions
@@ -34,6 +40,15 @@ from tiermesh_aggregator.settings import AggregatorSettings
 from tiermesh_aggregator.tools.toolbox import Toolbox
 from tiermesh_aggregator.tools_servicer import ToolsServicer
 
+log = logging.getLogger(__name__)
+known_actions: tuple[Action, ...] = (
+    ApplyForLeave(),
+    CancelLeave(),
+    DecideLeave(),
+    RegularizeAttendance(),
+    SubmitExpenses(),
+    DecideExpenses(),
+)
 prefix = "TIERMESH_AGGREGATOR_"
 
 
@@ -54,7 +69,7 @@ async def build(settings: AggregatorSettings) -> AsyncIterator[ServiceParts]:
         gatekeeper = Gatekeeper(settings.tenant, pack.identity, settings.statement_timeout_seconds)
         named = {
             tool: tuple(one.name for one in pack.vocabulary.intents.values() if tool in one.tools)
-            for tool in (ApplyForLeave.tool, CancelLeave.tool, SubmitExpenses.tool)
+            for tool in (action.tool for action in known_actions)
         }
         toolbox = Toolbox(pack, answering, handbook, actions.tools(named) if actions else ())
         aggregator = AggregatorServicer(
@@ -68,7 +83,7 @@ async def build(settings: AggregatorSettings) -> AsyncIterator[ServiceParts]:
         )
         tools = ToolsServicer(gatekeeper, toolbox, pack.defaults)
         looking = asyncio.create_task(views.keep_looking())
-        yield ServiceParts(
+        parts = ServiceParts(
             name="aggregator",
             audience="aggregator",
             registrations=(
@@ -82,11 +97,35 @@ async def build(settings: AggregatorSettings) -> AsyncIterator[ServiceParts]:
                 ),
             ),
         )
+        async with _mcp(settings, toolbox, gatekeeper, pack.defaults):
+            yield parts
     finally:
         if looking is not None:
             looking.cancel()
         handbook.close()
         await engine.close()
+
+
+@asynccontextmanager
+async def _mcp(
+    settings: AggregatorSettings, toolbox: Toolbox, gatekeeper: Gatekeeper, defaults: Defaults
+) -> AsyncIterator[None]:
+    if settings.mcp_port is None:
+        yield
+        return
+    if settings.principal_public_key is None:
+        raise StartupError(f"{prefix}PRINCIPAL_PUBLIC_KEY: it is needed to serve MCP; `tiermesh up` writes one")
+    if settings.workers > 1 and settings.mcp_port:
+        raise StartupError(f"{prefix}WORKERS: MCP is served by one process; set it to 1, and scale by replicas")
+    # Imported only where it is used: the web server costs start-up time and memory.
+    from tiermesh_aggregator.mcp_serving import listening
+    from tiermesh_aggregator.mcp_tools import McpTools, Verifier
+
+    principals = PrincipalVerifier(settings.principal_public_key.read_bytes(), "aggregator")
+    verifier = Verifier(principals, gatekeeper)
+    async with listening(McpTools(toolbox, gatekeeper, verifier, defaults), verifier, settings) as where:
+        log.info("tools are served over MCP at %s", where.url)
+        yield
 
 
 def _pack(path: Path) -> Pack:
@@ -165,8 +204,9 @@ async def _actions(
         tokens = Tokens(settings.action_key_file.read_bytes().strip())
     except (OSError, ValueError) as error:
         raise StartupError(f"{prefix}ACTION_KEY_FILE: {settings.action_key_file}: {error}") from error
-    known = (ApplyForLeave(), CancelLeave(), SubmitExpenses())
-    actions = Actions(known, answering.catalog, engine=engine, database=database, tokens=tokens, written=views.touched)
+    actions = Actions(
+        known_actions, answering.catalog, engine=engine, database=database, tokens=tokens, written=views.touched
+    )
     try:
         await actions.prepare(settings.statement_timeout_seconds)
     except AggregatorError as error:

@@ -39,6 +39,16 @@ class AggregatorSettings(ServiceSettings):
     )
     threads: int = Field(default=2, ge=1, le=64, description="threads of DuckDB for one statement")
     concurrency: int = Field(default=8, ge=1, le=100, description="statements at once; PostgreSQL's connections")
+    mcp_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="port for the tools over MCP; absent serves none",
+    )
+    mcp_hosts: tuple[str, ...] = Field(
+        default=(),
+        description='names that MCP clients may call it by, as a JSON list such as ["aggregator:*"]',
+    )
     slot_confidence: float = Field(
         default=0.5, ge=0, le=1, description="least confidence with which a slot is taken without asking a model"
     )
