@@ -34,6 +34,7 @@ from tiermesh_cli.people import UnknownPersonError, read_personas
 from tiermesh_cli.render import AnswerView
 from tiermesh_cli.running import RunningSuite
 from tiermesh_cli.sample import ask_samples
+from tiermesh_cli.seeding import seed_insights
 from tiermesh_cli.stack import DEFAULT_PORTS, free_ports
 from tiermesh_cli.supervisor import StartFailedError, Supervisor
 from tiermesh_cli.up import PreparationFailedError, prepare, suite
@@ -45,6 +46,7 @@ app = typer.Typer(
     help="Answers each question at the cheapest model tier that answers it right.",
 )
 app.add_typer(evaluation, name="eval")
+app.command("seed-insights")(seed_insights)
 
 
 @app.command()

@@ -288,7 +288,12 @@ class FakeInsights(rpc.InsightsServiceServicer):
 
     async def ProposeThreshold(self, request: Any, context: Any) -> pb.ProposeThresholdResponse:
         self._enter("ProposeThreshold", request)
+        if request.selection.intent_family:
+            raise refusal("INVALID_ARGUMENT", "INVALID_FIELD", "a threshold is the tenant's")
         wanted = request.wanted if request.HasField("wanted") else 0.7
+        if wanted == pytest.approx(self.current.threshold):
+            stays = make_proposal("", wanted, "**Stay.**")
+            return pb.ProposeThresholdResponse(proposal=stays)
         proposal = make_proposal(f"p{len(self.proposals) + 1}", wanted, self.evidence)
         self.proposals.insert(0, proposal)
         return pb.ProposeThresholdResponse(proposal=proposal)
@@ -363,6 +368,11 @@ class FakeInsights(rpc.InsightsServiceServicer):
             tag="answer-simple", prompt_version="2026-11-01", rubric="helpful-and-grounded", calls=200, judged=rate(0.9)
         )
         return response
+
+    async def ReportPills(self, request: Any, context: Any) -> pb.ReportPillsResponse:
+        self._enter("ReportPills", request)
+        row = pb.ReportPillsResponse.Row(tier=routing_pb2.TIER_1, kind=1, source=1, shown=200, clicked=30, ignored=90)
+        return pb.ReportPillsResponse(rows=[] if self.empty else [row])
 
     async def GetDecision(self, request: Any, context: Any) -> pb.GetDecisionResponse:
         self._enter("GetDecision", request)
@@ -493,11 +503,12 @@ async def start_in(stack: AsyncExitStack, folder: Path, **changes: Any) -> World
         stack.push_async_callback(own.aclose)
         parts = ServiceParts(
             name=name,
-            registrations=[Registration(add, servicer, f"tiermesh.{name}.v1.{name.capitalize()}Service")],
+            # Under a name that no proto has, bounds are compiled when they are first needed and not all for each test.
+            registrations=[Registration(add, servicer, f"test.{name}")],
             audience=audience,
         )
         server = await own.enter_async_context(
-            serving(parts, ServiceSettings(port=0, principal_public_key=keys.write_public(folder)))
+            serving(parts, ServiceSettings(port=0, reflection=False, principal_public_key=keys.write_public(folder)))
         )
         addresses[f"{name}_address"] = server.address
     key = folder / "session.key"

@@ -37,12 +37,12 @@ async def test_thresholds_show_what_stands_and_what_every_other_would_have_meant
 async def test_a_threshold_is_proposed_applied_and_undone(world: Any) -> None:
     browser = await world.browser("operator-token")
     await browser.get("/thresholds")
-    response, text = await browser.post("/thresholds/propose", {"wanted": "0.72", "days": "90", "family": "leave"})
+    response, text = await browser.post("/thresholds/propose", {"wanted": "0.72", "days": "90"})
     assert response.status == 200
     assert response.url.query["days"] == "90"
     (request,) = world.insights.requests("ProposeThreshold")
     assert request.wanted == pytest.approx(0.72)
-    assert (request.selection.tenant, request.selection.intent_family) == ("acme", "leave")
+    assert request.selection.tenant == "acme"
     assert "0.60 → 0.72" in text
     assert "<strong>400</strong>" in text
 
@@ -64,6 +64,23 @@ async def test_the_best_threshold_is_asked_for_without_naming_one(world: Any) ->
     assert not request.HasField("wanted")
     assert request.quality_weight_micros == 500_000
     assert (request.max_quality_loss, request.alpha) == (pytest.approx(0.02), pytest.approx(0.1))
+
+
+async def test_a_proposal_that_changes_nothing_is_told_and_offers_nothing_to_apply(world: Any) -> None:
+    browser = await world.browser("operator-token")
+    await browser.get("/thresholds")
+    response, text = await browser.post("/thresholds/propose", {"wanted": "0.60"})
+    assert response.status == 200
+    assert "Nothing to change" in text
+    assert "<strong>Stay.</strong>" in text
+    assert 'button class="primary apply"' not in text
+
+
+async def test_one_family_of_intents_is_looked_at_but_gets_no_threshold_of_its_own(world: Any) -> None:
+    browser = await world.browser("operator-token")
+    _, text = await browser.get("/thresholds?family=leave")
+    assert world.insights.requests("ReportThreshold")[0].selection.intent_family == "leave"
+    assert "/thresholds/propose" not in text
 
 
 @pytest.mark.parametrize("nonsense", ["nan", "inf", "-3", "abc", "1e999", "٣٫٥"])
@@ -149,7 +166,16 @@ async def test_cost_is_shown_per_session_and_per_tag(world: Any) -> None:
 async def test_quality_shows_the_judge_and_why_it_is_not_trusted(world: Any) -> None:
     browser = await world.browser("operator-token")
     _, text = await browser.get("/quality")
-    for words in ("not trusted", "Only 12 verdicts", "Helpful and grounded", "90.0 %", "60.0 %", "2026-11-01"):
+    for words in (
+        "not trusted",
+        "Only 12 verdicts",
+        "Helpful and grounded",
+        "90.0 %",
+        "60.0 %",
+        "2026-11-01",
+        "Drill down",
+        "15.0 %",
+    ):
         assert words in text
 
 

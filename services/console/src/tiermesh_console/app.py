@@ -29,9 +29,10 @@ async def build(settings: ConsoleSettings) -> AsyncIterator[web.Application]:
     development = None
     if settings.development_people is not None and settings.development_key is not None:
         development = DevelopmentSignIn(settings.development_people, settings.development_key)
+    credentials = settings.channel_credentials()
     async with (
-        TiermeshClient(settings.gateway_address, token=bearer.get) as client,
-        open_channel(settings.insights_address, idempotent=IDEMPOTENT) as channel,
+        TiermeshClient(settings.gateway_address, token=bearer.get, credentials=credentials) as client,
+        open_channel(settings.insights_address, idempotent=IDEMPOTENT, credentials=credentials) as channel,
     ):
         console = Console(
             settings=settings,

@@ -91,6 +91,7 @@ def rates(points: Sequence[pb.ReportRoutingResponse.Point], fields: Mapping[str,
                 "values": [_percent_of(point, field, "value") for point in points],
                 "low": [_percent_of(point, field, "low") for point in points],
                 "high": [_percent_of(point, field, "high") for point in points],
+                "counts": [getattr(point, field).count for point in points],
             }
             for field, label in fields.items()
         ],

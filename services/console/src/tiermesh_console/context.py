@@ -40,6 +40,8 @@ _FILTERS = (
     words.position,
     words.call_outcome,
     words.outcome_source,
+    words.pill_kind,
+    words.pill_source,
     words.proposal_state,
     words.label,
     words.markdown,

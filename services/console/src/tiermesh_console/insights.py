@@ -25,6 +25,7 @@ IDEMPOTENT = tuple(
         "ReportRouting",
         "ReportCost",
         "ReportQuality",
+        "ReportPills",
         "ReportThreshold",
         "GetDecision",
         "ReplayDecision",

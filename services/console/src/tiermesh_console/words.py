@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from markdown_it import MarkdownIt
 from markupsafe import Markup
-from tiermesh.common.v1 import routing_pb2, usage_pb2
+from tiermesh.common.v1 import pill_pb2, routing_pb2, scores_pb2, usage_pb2
 from tiermesh.insights.v1 import insights_service_pb2 as pb
 
 # Names as the reports give them, in the order in which pages show them.
@@ -98,8 +98,6 @@ def tier(value: int) -> str:
 
 def stage(value: int | str) -> str:
     """Return which kind of router decided."""
-    from tiermesh.common.v1 import scores_pb2
-
     word = value if isinstance(value, str) else word_of(scores_pb2.Stage, value)
     return STAGES.get(word, label(word))
 
@@ -112,6 +110,16 @@ def position(word: str) -> str:
 def call_outcome(value: int) -> str:
     """Return what became of a model call."""
     return label(word_of(usage_pb2.CallOutcome, value))
+
+
+def pill_kind(value: int) -> str:
+    """Return what a pill leads to."""
+    return label(word_of(pill_pb2.PillKind, value))
+
+
+def pill_source(value: int) -> str:
+    """Return where a pill comes from."""
+    return label(word_of(pill_pb2.PillSource, value))
 
 
 def outcome_source(value: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 from tiermesh.insights.v1 import insights_service_pb2 as pb
 
@@ -15,6 +17,9 @@ ROUTES = web.RouteTableDef()
 async def show(request: web.Request) -> web.StreamResponse:
     """Show the quality of the period."""
     insights, visitor, chosen = parts(request).insights, request[VISITOR], Chosen.of(request.query)
-    message = pb.ReportQualityRequest(selection=chosen.message(visitor))
-    report = await insights.attempt(insights.stub.ReportQuality, message, visitor)
-    return page(request, "quality.html", chosen=chosen, families=(), report=report)
+    selection = chosen.message(visitor)
+    report, pills = await asyncio.gather(
+        insights.attempt(insights.stub.ReportQuality, pb.ReportQualityRequest(selection=selection), visitor),
+        insights.attempt(insights.stub.ReportPills, pb.ReportPillsRequest(selection=selection), visitor),
+    )
+    return page(request, "quality.html", chosen=chosen, families=(), report=report, pills=pills)

@@ -50,9 +50,12 @@ async def propose(request: web.Request) -> web.StreamResponse:
     if wanted is not None:
         message.wanted = wanted
     try:
-        await insights.call(insights.stub.ProposeThreshold, message, visitor, timeout=PROPOSE_SECONDS)
+        answer = await insights.call(insights.stub.ProposeThreshold, message, visitor, timeout=PROPOSE_SECONDS)
     except RpcError as error:
         return await _show(request, form, trouble_of(error))
+    if not answer.proposal.proposal_id:
+        # One that changes nothing is told and not kept.
+        return await _show(request, form, stays=answer.proposal)
     return _back(request, form, "proposed")
 
 
@@ -82,7 +85,13 @@ async def undo(request: web.Request) -> web.StreamResponse:
     return _back(request, form, "undone")
 
 
-async def _show(request: web.Request, values: Mapping[str, str], problem: Trouble | None = None) -> web.Response:
+async def _show(
+    request: web.Request,
+    values: Mapping[str, str],
+    problem: Trouble | None = None,
+    *,
+    stays: pb.ThresholdProposal | None = None,
+) -> web.Response:
     insights, visitor, chosen = parts(request).insights, request[VISITOR], Chosen.of(values)
     selection, weights = chosen.message(visitor), Weights.of(values)
     threshold, confidence = await asyncio.gather(
@@ -117,6 +126,7 @@ async def _show(request: web.Request, values: Mapping[str, str], problem: Troubl
         drawn=drawn,
         done=DONE.get(values.get("done", ""), ""),
         problem=problem,
+        stays=stays,
         weights={name: values.get(name, "") for name in WEIGHTS},
     )
 

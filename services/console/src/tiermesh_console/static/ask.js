@@ -70,7 +70,11 @@ class Turn {
 
   show(event) {
     const handler = `on_${event.event}`;
-    if (handler in this) this[handler](event);
+    if (!(handler in this)) return;
+    // Who reads at the end stays at the end; who has scrolled up is left alone.
+    const atEnd = innerHeight + scrollY >= document.documentElement.scrollHeight - 160;
+    this[handler](event);
+    if (atEnd) scrollTo({ top: document.documentElement.scrollHeight });
   }
 
   on_decision(event) {
@@ -277,12 +281,14 @@ function tableOf(event) {
   const columns = event.columns ?? [];
   const shown = readable(columns, event.rows);
   const numeric = (column) => ["integer", "decimal", "double"].includes(column.type);
+  // A number that is no measure, such as a rank, needs little room.
+  const look = (column) => (numeric(column) ? (column.measure ? "num" : "num narrow") : "");
   const head = table.createTHead().insertRow();
   for (const index of shown) {
     const column = columns[index];
     const label = column.label || named(column.name);
     const unit = column.currency || column.unit || "";
-    const cell = element("th", numeric(column) ? "num" : "", unit && !label.toLowerCase().includes(unit.toLowerCase()) ? `${label} (${unit})` : label);
+    const cell = element("th", look(column), unit && !label.toLowerCase().includes(unit.toLowerCase()) ? `${label} (${unit})` : label);
     cell.scope = "col";
     head.append(cell);
   }
@@ -292,7 +298,7 @@ function tableOf(event) {
     for (const index of shown) {
       const value = row[index];
       const words = value === null ? "—" : typeof value === "number" && !Number.isInteger(value) ? value.toLocaleString(undefined, { maximumFractionDigits: 2 }) : String(value);
-      line.append(element("td", numeric(columns[index]) ? "num" : "", words));
+      line.append(element("td", look(columns[index]), words));
     }
   }
   box.append(table);

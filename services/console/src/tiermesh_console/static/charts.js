@@ -20,6 +20,9 @@
   const dollars = (value) => value === null || value === undefined ? "—" : value === 0 ? "$0" : `$${value.toFixed(Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 1 ? 2 : 3)}`;
   const percent = (value) => value === null || value === undefined ? "—" : `${value.toFixed(1)} %`;
   const whole = (value) => value === null || value === undefined ? "—" : Math.round(value).toLocaleString();
+  // A rate of fewer turns than this jumps between nothing and all: the line leaves it out, the table has it.
+  const FEW = 5;
+  const enough = (values, counts) => values.map((value, index) => (counts[index] < FEW ? null : value));
   const decimal = (value) => value === null || value === undefined ? "—" : value.toFixed(2);
 
   const axis = (colour, values, more = {}) => ({
@@ -104,7 +107,7 @@
         series: [
           {},
           { label: "Decisions", fill: faint(colour("tier1"), 0.28), stroke: faint(colour("tier1"), 0.55), width: 1, paths: uPlot.paths.bars({ size: [0.86, 80] }), points: { show: false }, format: whole },
-          { label: "Right", stroke: colour("aggregate"), width: 2, scale: "share", spanGaps: true, points: { show: true, size: 7, fill: colour("aggregate") }, format: percent },
+          { label: "Right", stroke: colour("aggregate"), scale: "share", paths: () => null, points: { show: true, size: 7, fill: colour("aggregate") }, format: percent },
         ],
         hooks: { draw: [whiskers(colour("aggregate"), "share", rated.map((band) => [middle(band), 100 * band.success.low, 100 * band.success.high]))] },
       };
@@ -134,7 +137,7 @@
     shares(data, colour) {
       const stroke = (series, index) => colour(COLOURS[series.name] ?? SPARE[index % SPARE.length]);
       return {
-        data: [data.times, ...data.series.map((series) => series.values)],
+        data: [data.times, ...data.series.map((series) => enough(series.values, data.counts))],
         scales: { y: { range: [0, 100] } },
         axes: [time(colour), axis(colour, each((value) => `${value} %`), { size: 54 })],
         series: [{}, ...data.series.map((series, index) => ({ label: series.label, stroke: stroke(series, index), width: 2, spanGaps: true, format: percent }))],
@@ -144,9 +147,9 @@
 
     rates(data, colour) {
       const stroke = (series, index) => colour(COLOURS[series.name] ?? SPARE[index]);
-      const bounds = data.series.flatMap((series) => [series.high, series.low]);
+      const bounds = data.series.flatMap((series) => [enough(series.high, series.counts), enough(series.low, series.counts)]);
       return {
-        data: [data.times, ...data.series.map((series) => series.values), ...bounds],
+        data: [data.times, ...data.series.map((series) => enough(series.values, series.counts)), ...bounds],
         scales: { y: { range: (_plot, _low, high) => [0, Math.min(Math.max(high ?? 1, 1) * 1.1, 100)] } },
         axes: [time(colour), axis(colour, each((value) => `${value} %`), { size: 54 })],
         series: [{}, ...data.series.map((series, index) => ({ label: series.label, stroke: stroke(series, index), width: 2, spanGaps: true, format: percent })),

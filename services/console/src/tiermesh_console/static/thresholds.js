@@ -21,8 +21,12 @@
     const value = Number(slider.value);
     const [point, before] = [at(value), at(current)];
     document.getElementById("considered-value").textContent = value.toFixed(2);
-    document.getElementById("wanted").value = value.toFixed(2);
-    document.getElementById("wanted-words").textContent = value.toFixed(2);
+    // Absent where only a family of intents is looked at: there is nothing to propose then.
+    const wanted = document.getElementById("wanted");
+    if (wanted) {
+      wanted.value = value.toFixed(2);
+      document.getElementById("wanted-words").textContent = value.toFixed(2);
+    }
     said("escalated").textContent = percent(point.escalated.value);
     said("escalated-before").textContent = change(point.escalated.value, before.escalated.value, percent);
     said("loss").textContent = percent(point.loss.value);
