@@ -429,12 +429,13 @@ async def test_a_manager_decides_on_leave_of_reports_once_and_nobody_else_does(c
 async def test_approving_takes_days_from_the_balance_and_rejecting_gives_pending_ones_back(
     client: Client, frames: Any
 ) -> None:
+    balances, requests = frames["leave_balances"], frames["leave_requests"]
+    left = balances[(balances.leave_type == "annual") & (balances.year == 2026)]
+    free = set(left[left.remaining_days - left.pending_days >= 3].employee_id)
+    free -= set(requests[(requests.end_date >= "2026-12-20") & (requests.start_date <= "2027-01-05")].employee_id)
+    people = frames["employees"][frames["employees"].left_on.isna() & frames["employees"].manager_id.notna()]
     manager, report = next(
-        (manager, person)
-        for manager, person in zip(frames["employees"].manager_id, frames["employees"].employee_id, strict=True)
-        if isinstance(manager, str)
-        and person in set(frames["leave_balances"].query("remaining_days >= 2 and year == 2026").employee_id)
-        and not frames["employees"].set_index("employee_id").left_on.notna()[person]
+        (str(one.manager_id), one.employee_id) for one in people.itertuples() if one.employee_id in free
     )
 
     async def balance() -> dict[str, Any]:
@@ -443,10 +444,11 @@ async def test_approving_takes_days_from_the_balance_and_rejecting_gives_pending
 
     before = await balance()
     keys = []
-    for day in ("2026-12-28", "2026-12-29"):
+    for day in ("2026-12-29", "2026-12-30"):
         dates = {"leave_type": "annual", "start_date": day, "end_date": day}
-        proposal = (await client.tool("leave_apply", report, **dates)).proposal
-        keys.append((await perform(client, proposal.token, report)).record_id)
+        answer = await client.tool("leave_apply", report, **dates)
+        assert answer.proposal.token, answer.refusal.message
+        keys.append((await perform(client, answer.proposal.token, report)).record_id)
     for key, verdict in zip(keys, ("approve", "reject"), strict=True):
         arguments = {"leave_request_ids": [key], "decision": verdict}
         await perform(client, (await client.tool("leave_decide", manager, **arguments)).proposal.token, manager)
