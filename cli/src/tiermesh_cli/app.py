@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tiermesh_cli import doctor as examination
+from tiermesh_cli import insights
 from tiermesh_cli.ask import signed_in
 from tiermesh_cli.commands import (
     GatewayOption,
@@ -127,6 +128,9 @@ def doctor(state: StateOption = None) -> None:
     """Say what is missing or unreachable, and the mend. Exit 1 when something is."""
     home, console = find_home(state), Console()
     run(_doctor(home, console))
+
+
+insights.register(app)
 
 
 def main() -> None:
