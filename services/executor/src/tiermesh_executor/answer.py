@@ -1,13 +1,17 @@
 """Mode ANSWER: the tool loop."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tiermesh_executor.answer_events import AnswerStop, Ended, ProposalShown
+from tiermesh_executor.bounce.judge import check_by_judge
+from tiermesh_executor.bounce.validators import Validators
 from tiermesh_executor.execution import Execution
 from tiermesh_executor.failures import ContentRefusedError, HandOverError, ModelsUnavailableError
 from tiermesh_executor.model_turn import ModelTurn, take_turn
 from tiermesh_executor.models.calls import ModelCalls
 from tiermesh_executor.models.events import StopReason, ToolCall
+from tiermesh_executor.models.provider import ErrorKind
 from tiermesh_executor.models.request import Message, Prompt, ToolDefinition, ToolResultPart
 from tiermesh_executor.prompts import SYSTEM_TEXTS, answer
 from tiermesh_executor.telemetry import ExecutorTelemetry
@@ -44,7 +48,13 @@ class AnswerMode:
     async def run(self, execution: Execution) -> Ended:
         """Raises HandOverError or ExecutionError."""
         task = execution.task
-        execution.prose.hands_over = task.tier == 1 and task.intent != "out_of_scope"
+        if task.tier == 1 and task.least_confidence is None:
+            least = self._models.row(_tag(task.tier)).least_confidence
+            task = execution.task = replace(task, least_confidence=least)
+        if task.tier == 1 and task.intent != "out_of_scope":
+            execution.prose.validators = Validators(
+                task.question, least_confidence=task.least_confidence, evidence=execution.evidence
+            )
         tools = offered(
             await self._tools.list(task.context, execution.scope.deadline),
             tier=task.tier,
@@ -56,10 +66,15 @@ class AnswerMode:
         definitions = [tool.definition for tool in tools]
         if task.tier == 1:
             definitions.append(ESCALATE_DEFINITION)
-        return await self._loop(execution, runner, definitions)
+        try:
+            return await self._loop(execution, runner, definitions)
+        except ModelsUnavailableError as error:
+            if task.tier == 1 and not execution.prose.committed and error.first_cause == ErrorKind.SLOW_FIRST_TOKEN:
+                raise HandOverError("slow_first_token", "no model of this tier began to answer in time") from error
+            raise
 
     async def _loop(self, execution: Execution, runner: ToolRunner, tools: Sequence[ToolDefinition]) -> Ended:
-        tag = "answer-simple" if execution.task.tier == 1 else "answer-complex"
+        tag = _tag(execution.task.tier)
         system = SYSTEM_TEXTS[self._models.row(tag).prompt_version]
         messages = answer.messages(execution.task)
         bad_calls = 0
@@ -92,6 +107,14 @@ class AnswerMode:
             if execution.task.tier == 1:
                 raise HandOverError("empty", "the model ended without an answer")
             raise ModelsUnavailableError("answer-complex", None, ())
+        if execution.task.judged and execution.task.tier == 1:
+            await check_by_judge(
+                self._models,
+                execution.scope,
+                question=execution.task.question,
+                evidence=execution.findings,
+                answer=execution.prose.held_text,
+            )
         await execution.prose.finish()
         stop = AnswerStop.MAX_TOKENS if turn.stop is StopReason.MAX_TOKENS else AnswerStop.COMPLETE
         return Ended(stop, turn.model)
@@ -133,6 +156,10 @@ class AnswerMode:
             raise HandOverError("tool_error", f"{failed.call.name}: {cut(failed.error, 200)}")
         if bad_calls >= _MAX_BAD_CALLS:
             raise HandOverError("tool_error", "the model could not make a valid call")
+
+
+def _tag(tier: int) -> str:
+    return "answer-simple" if tier == 1 else "answer-complex"
 
 
 def _for_model(one: Called) -> ToolResultPart:

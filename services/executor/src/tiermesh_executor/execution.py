@@ -42,6 +42,10 @@ class Task:
     allowed_models: frozenset[str] = frozenset()
     max_cost_micros: int = 0
     scope: object = None
+    # Tier 1 hands over when it states less; None asks for no statement.
+    least_confidence: float | None = None
+    # A judge reads tier 1's answer before it is released.
+    judged: bool = False
 
 
 @dataclass(slots=True)
@@ -73,13 +77,28 @@ class Execution:
         if not self.tables:
             return
         task, tables = self.task, list(self.tables)
-        texts = [task.question, *(turn.text for turn in task.turns), *self.texts]
+        texts = self._told()
         locale = task.context.locale or "en"
 
         def facts() -> Facts:
             return Facts(tables, texts, today=task.context.asked_at.date(), locale=locale)
 
         self.prose.ground(FigureGuard(facts, locale=locale), lambda: in_plain_words(tables[-1]))
+
+    def evidence(self) -> list[str]:
+        """What an answer may rest on; nothing as long as nothing was looked up."""
+        if not self.tables and not self.texts:
+            return []
+        rows = [str(cell) for table in self.tables for row in table.rows for cell in row]
+        labels = [
+            text
+            for table in self.tables
+            for text in (table.caption, *table.notes, *(column.label for column in table.columns))
+        ]
+        return [*self._told(), *rows, *labels]
+
+    def _told(self) -> list[str]:
+        return [self.task.question, *(turn.text for turn in self.task.turns), *self.texts]
 
     async def ask_back(self, question: str, options: Sequence[str]) -> None:
         """Ends the answer with a question to the user."""

@@ -5,21 +5,15 @@ is decided in `figures`; where a sentence ends in `sentences`.
 """
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 from tiermesh_executor.answer_events import AnswerEvent, CommittedTo, Text
+from tiermesh_executor.bounce.confidence import StatedConfidence
+from tiermesh_executor.bounce.validators import Validators
 from tiermesh_executor.failures import HandOverError
 from tiermesh_executor.figures import FigureGuard
 from tiermesh_executor.sentences import take_sentences
-
-_CANNOT = re.compile(
-    r"\b(?:I|we)(?:['’]m| am| are|['’]re)?\s+(?:sorry,?\s+(?:but\s+)?(?:I\s+)?)?(?:currently\s+|unfortunately\s+)?"
-    r"(?:can ?not|can['’]t|could ?n['’]t|could not|unable to|not able to|do not have|don['’]t have|"
-    r"do not know|don['’]t know|have no (?:access|information|data|way)|was ?n['’]t able)\b",
-    re.IGNORECASE,
-)
 
 
 class CommitPoint(StrEnum):
@@ -51,8 +45,9 @@ class Prose:
         self.said_anything = False
         self.held_back = 0.0
         self.held_sentences = 0
-        # At tier 1 before the commit point, what cannot be said is handed over.
-        self.hands_over = False
+        # At tier 1: what cannot be said before the commit point is handed over.
+        self.validators: Validators | None = None
+        self._confidence = StatedConfidence()
 
     def ground(self, guard: FigureGuard, rows: Callable[[], str]) -> None:
         """From here on figures must hold; `rows` words the data for when they do not."""
@@ -69,7 +64,7 @@ class Prose:
     async def feed(self, text: str) -> None:
         """Some more prose of the model."""
         self._since = self._since or self._clock()
-        self._waiting += text
+        self._waiting += self._confidence.feed(text)
         if self._guard is None and (self.committed or self._point is CommitPoint.IMMEDIATE):
             await self._release_all()
             return
@@ -81,6 +76,7 @@ class Prose:
 
     def drop_preamble(self) -> None:
         """The model turned to its tools: what was not yet shown was not the answer."""
+        self._confidence = StatedConfidence()
         self._waiting = ""
         self._released.clear()
         self._since = None
@@ -91,13 +87,19 @@ class Prose:
 
     def next_round(self) -> None:
         """A new model call begins."""
+        self._confidence = StatedConfidence()
         self.shown_in_round = ""
 
     async def end_round(self) -> None:
         """The model ended: the last sentence is whole too."""
-        last, self._waiting = self._waiting, ""
+        last, self._waiting = self._waiting + self._confidence.end(), ""
         if last:
             await self._say(last)
+
+    @property
+    def held_text(self) -> str:
+        """What would be shown if it were committed now."""
+        return "".join(self._released)
 
     async def commit(self) -> None:
         """Everything that was held goes out, and what follows is visible."""
@@ -119,11 +121,15 @@ class Prose:
         if not sentence.strip():
             await self._accept(sentence)
             return
-        if self.hands_over and not self.committed and not self._released and _CANNOT.search(sentence):
-            raise HandOverError("cannot", "the model said that it cannot answer")
+        checks = self.validators if not self.committed else None
+        if checks is not None:
+            checks.check_confidence(self._confidence.value)
+            if not self._released:
+                checks.check_first(sentence)
+            checks.check("".join([*self._released, sentence]))
         if self._guard is not None and self._guard.unverified(sentence):
             self.held_sentences += 1
-            if self.hands_over and not self.committed:
+            if checks is not None:
                 raise HandOverError("ungrounded", "a figure does not follow from the data")
             if self._rows is None:
                 return

@@ -62,6 +62,8 @@ class TagRow(_Strict):
     prompt_version: str = Field(min_length=1)
     # Lifetime of the cached prefix; null when caching does not pay.
     cache: CacheTtl | None = None
+    # Tier 1 hands over when it states less confidence than this; null asks for no statement unless the caller does.
+    least_confidence: Annotated[float, Field(ge=0, le=1)] | None = None
     judge_rubric: str = Field(min_length=1)
     # What catches it if it is wrong: no row without an answer to that.
     caught_by: str = Field(min_length=1)

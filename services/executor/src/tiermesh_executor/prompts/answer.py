@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from tiermesh_executor.bounce.confidence import ASK
 from tiermesh_executor.context import CallContext
 from tiermesh_executor.execution import Task, Turn
 from tiermesh_executor.models.continuing import answer_so_far
@@ -64,6 +65,8 @@ def _question_parts(task: Task) -> list[TextPart]:
     if task.prior_findings:
         parts.append(TextPart(f"<unverified_findings>\n{task.prior_findings}\n</unverified_findings>\n{_UNVERIFIED}"))
     parts.append(TextPart(question_text(task.question)))
+    if task.tier == 1 and task.least_confidence is not None:
+        parts.append(TextPart(ASK))
     if task.continue_from:
         parts.append(answer_so_far(task.continue_from))
     return parts

@@ -72,6 +72,10 @@ def task_from(request: pb.ExecuteRequest, principal: Principal, tier: int) -> tu
     scores = request.scores if request.HasField("scores") else None
     scope = scores.scope if scores is not None and scores.HasField("scope") else None
     intent = scores.intent.label if scores is not None else ""
+    # What a judge is to read first is held back as a whole.
+    commit_point = _COMMIT_POINTS.get(request.commit_point, CommitPoint.FIRST_SENTENCE)
+    judged = request.judge_before_release and tier == 1 and request.mode == pb.EXECUTE_MODE_ANSWER
+    least = request.least_stated_confidence if request.HasField("least_stated_confidence") else None
     task = Task(
         context=context_from(request.context, principal),
         question=request.question,
@@ -83,10 +87,12 @@ def task_from(request: pb.ExecuteRequest, principal: Principal, tier: int) -> tu
         continue_from=request.continue_from,
         bulk_only=request.bulk_tools_only,
         speculative=request.speculative,
-        commit_point=_COMMIT_POINTS.get(request.commit_point, CommitPoint.FIRST_SENTENCE),
+        commit_point=CommitPoint.WHOLE_ANSWER if judged else commit_point,
         allowed_models=frozenset(request.allowed_models),
         max_cost_micros=request.max_cost_micros,
         scope=scope if intent else None,
+        least_confidence=least,
+        judged=judged,
     )
     return _MODES[request.mode], task
 

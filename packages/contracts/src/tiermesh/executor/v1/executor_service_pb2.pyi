@@ -94,6 +94,7 @@ class ExecuteRequest(_message.Message):
     MAX_COST_MICROS_FIELD_NUMBER: _builtins.int
     CONTINUE_FROM_FIELD_NUMBER: _builtins.int
     LEAST_STATED_CONFIDENCE_FIELD_NUMBER: _builtins.int
+    JUDGE_BEFORE_RELEASE_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     mode: Global___ExecuteMode.ValueType
     tier: _routing_pb2.Tier.ValueType
@@ -111,6 +112,10 @@ class ExecuteRequest(_message.Message):
     """Text already shown to the user when an executor is replaced mid-answer; the answer goes on from its end."""
     least_stated_confidence: _builtins.float
     """Tier 1 hands over ("low_confidence") when it states less confidence than this; absent leaves it to the deployment."""
+    judge_before_release: _builtins.bool
+    """Tier 1, mode ANSWER: a judge one tier up reads the whole answer before any of it is released; what it does not
+    pass, or passes unreadably, is a bounce ("judge").
+    """
     @_builtins.property
     def context(self) -> _context_pb2.RequestContext: ...
     @_builtins.property
@@ -142,10 +147,11 @@ class ExecuteRequest(_message.Message):
         max_cost_micros: _builtins.int = ...,
         continue_from: _builtins.str = ...,
         least_stated_confidence: _builtins.float | None = ...,
+        judge_before_release: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_least_stated_confidence", b"_least_stated_confidence", "_scores", b"_scores", "context", b"context", "least_stated_confidence", b"least_stated_confidence", "scores", b"scores"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least_stated_confidence", b"_least_stated_confidence", "_scores", b"_scores", "allowed_models", b"allowed_models", "bulk_tools_only", b"bulk_tools_only", "commit_point", b"commit_point", "context", b"context", "continue_from", b"continue_from", "least_stated_confidence", b"least_stated_confidence", "max_cost_micros", b"max_cost_micros", "mode", b"mode", "prior_findings", b"prior_findings", "question", b"question", "scores", b"scores", "speculative", b"speculative", "tier", b"tier", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least_stated_confidence", b"_least_stated_confidence", "_scores", b"_scores", "allowed_models", b"allowed_models", "bulk_tools_only", b"bulk_tools_only", "commit_point", b"commit_point", "context", b"context", "continue_from", b"continue_from", "judge_before_release", b"judge_before_release", "least_stated_confidence", b"least_stated_confidence", "max_cost_micros", b"max_cost_micros", "mode", b"mode", "prior_findings", b"prior_findings", "question", b"question", "scores", b"scores", "speculative", b"speculative", "tier", b"tier", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__least_stated_confidence: _TypeAlias = _typing.Literal["least_stated_confidence"]  # noqa: Y015
     _WhichOneofArgType__least_stated_confidence: _TypeAlias = _typing.Literal["_least_stated_confidence", b"_least_stated_confidence"]  # noqa: Y015

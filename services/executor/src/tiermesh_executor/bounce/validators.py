@@ -1,0 +1,49 @@
+"""The validators that stand between tier 1's prose and its commit point.
+
+A sentence that fails one hands the turn over; the user sees nothing of it. Figures have
+a guard of their own (`figures`).
+"""
+
+import re
+from collections.abc import Callable, Iterable
+
+from tiermesh_executor.bounce.language import language_of
+from tiermesh_executor.bounce.names import ungrounded_names, words_of
+from tiermesh_executor.failures import HandOverError
+
+_CANNOT = re.compile(
+    r"\b(?:I|we)(?:['’]m| am| are|['’]re)?\s+(?:sorry,?\s+(?:but\s+)?(?:I\s+)?)?(?:currently\s+|unfortunately\s+)?"
+    r"(?:can ?not|can['’]t|could ?n['’]t|could not|unable to|not able to|do not have|don['’]t have|"
+    r"do not know|don['’]t know|have no (?:access|information|data|way)|was ?n['’]t able)\b",
+    re.IGNORECASE,
+)
+
+
+class Validators:
+    """Of one answer of tier 1."""
+
+    def __init__(self, question: str, *, least_confidence: float | None, evidence: Callable[[], Iterable[str]]) -> None:
+        """`evidence` is what the answer may rest on; empty as long as nothing was looked up."""
+        self._language = language_of(question)
+        self._least_confidence = least_confidence
+        self._evidence = evidence
+
+    def check_confidence(self, stated: float | None) -> None:
+        """Raises HandOverError when less was stated than is asked for."""
+        if stated is not None and self._least_confidence is not None and stated < self._least_confidence:
+            detail = f"the model was {stated:.2f} sure, and {self._least_confidence:.2f} is asked for"
+            raise HandOverError("low_confidence", detail)
+
+    def check_first(self, sentence: str) -> None:
+        """The answer's first sentence says whether it is one. Raises HandOverError."""
+        if _CANNOT.search(sentence):
+            raise HandOverError("cannot", "the model said that it cannot answer")
+
+    def check(self, text: str) -> None:
+        """Everything before the commit point. Raises HandOverError."""
+        language = language_of(text)
+        if self._language and language and language != self._language:
+            raise HandOverError("wrong_language", f"the question is in {self._language}, the answer in {language}")
+        evidence = list(self._evidence())
+        if evidence and (names := ungrounded_names(text, words_of(evidence))):
+            raise HandOverError("ungrounded", f"{len(names)} names do not come from the data")
