@@ -233,3 +233,13 @@ async def test_a_heartbeat_keeps_an_idle_stream_open_but_never_comes_first(start
     assert kinds[0] == "decision"
     assert "heartbeat" in kinds
     assert kinds[-1] == "receipt"
+
+
+async def test_answers_on_intents_that_the_tenant_names_are_judged_before_they_are_shown(
+    start_suite: Any, scores: Any
+) -> None:
+    suite = await start_suite(policy="  judged_intents: [leave.balance]\n")
+    await suite.ask()
+    suite.classifier.scores = scores(intent="leave.policy")
+    await suite.ask("May I carry days over?")
+    assert [request.judge_before_release for request in suite.tier1.requests] == [True, False]

@@ -195,6 +195,8 @@ class TenantPolicy:
     sampling: Sampling = field(default_factory=Sampling)
     pills: PillPolicy = field(default_factory=PillPolicy)
     commit_point: Annotated[str, Field(pattern="^(immediate|first_sentence|whole_answer)$")] = "first_sentence"
+    # Intents whose tier-1 answers a judge one tier up reads before anything is shown, such as "payroll.tax".
+    judged_intents: tuple[str, ...] = ()
     # Empty allows every candidate of a tag.
     allowed_models: tuple[str, ...] = ()
     costs: CostTable = field(default_factory=CostTable)

@@ -79,6 +79,8 @@ def _request(execution: Execution) -> pb.ExecuteRequest:
         max_cost_micros=execution.most_micros,
         speculative=execution.speculative,
         least_stated_confidence=execution.least_stated_confidence,
+        judge_before_release=execution.scored is not None
+        and execution.scored.raw.intent.label in policy.judged_intents,
     )
 
 
