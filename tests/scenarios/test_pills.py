@@ -62,3 +62,13 @@ def test_a_question_in_a_language_that_the_pack_lacks_is_answered_without_pills(
     receipt = next(event for event in events if event["event"] == "receipt")
     assert receipt["pills_missing_cause"] == "language"
     assert "suggest" not in [entry["tag"] for entry in receipt["cost"].get("per_tag", [])]
+
+
+def test_a_click_in_a_terminal_goes_by_the_pill_and_an_invented_token_is_classified(suite: Any) -> None:
+    events = suite.ask("Who applied for the most leave this year?")
+    pill = next(event for event in events if event["event"] == "pill")
+    conversation = ("--conversation", events[0]["conversation_id"])
+    clicked = suite.ask(pill["text"], *conversation, "--pill", pill["token"])
+    assert clicked[0]["scores"]["intent"]["stage"] == "pill"
+    forged = suite.ask(pill["text"], *conversation, "--pill", pill["token"][:-4] + "AAAA")
+    assert forged[0]["scores"]["intent"]["stage"] != "pill"

@@ -78,6 +78,7 @@ def ask(
     person: PersonOption = "manager",
     tenant: TenantOption = "acme",
     conversation: Annotated[str, typer.Option(help="Conversation to go on with.")] = "",
+    pill: Annotated[str, typer.Option(help="Token of the pill that this text is of, as --json gives it.")] = "",
     gateway: GatewayOption = None,
     timeout: Annotated[float, typer.Option(min=0.001, max=180, help="Seconds to wait at the most.")] = 60.0,
     state: StateOption = None,
@@ -85,7 +86,7 @@ def ask(
     """Ask a question and stream the answer, its table, its pills and its receipt."""
     home = find_home(state)
     address, token = sign_in(home, gateway, person, tenant)
-    run(_ask(address, token, question, conversation=conversation, timeout=timeout, as_json=as_json))
+    run(_ask(address, token, question, conversation=conversation, pill=pill, timeout=timeout, as_json=as_json))
 
 
 @app.command()
@@ -193,11 +194,13 @@ async def _samples(home: Home, console: Console) -> list[str]:
         return await ask_samples(asker, console)
 
 
-async def _ask(address: str, token: str, question: str, *, conversation: str, timeout: float, as_json: bool) -> int:
+async def _ask(
+    address: str, token: str, question: str, *, conversation: str, pill: str, timeout: float, as_json: bool
+) -> int:
     view = AnswerView(Console())
     complete = False
     async with signed_in(address, token) as asker:
-        async for event in asker.ask(question, conversation_id=conversation, timeout=timeout):
+        async for event in asker.ask(question, conversation_id=conversation, pill_token=pill, timeout=timeout):
             if as_json:
                 typer.echo(json.dumps(event, ensure_ascii=False))
             else:

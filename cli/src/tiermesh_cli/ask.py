@@ -18,11 +18,17 @@ class Asker:
     client: TiermeshClient
 
     async def ask(
-        self, text: str, *, conversation_id: str = "", request_id: str = "", timeout: float = 60.0
+        self,
+        text: str,
+        *,
+        conversation_id: str = "",
+        request_id: str = "",
+        pill_token: str = "",
+        timeout: float = 60.0,
     ) -> AsyncIterator[dict[str, Any]]:
         """Ask one question and yield its events as plain values."""
         async for response in self.client.ask(
-            text, conversation_id=conversation_id, request_id=request_id, timeout=timeout
+            text, conversation_id=conversation_id, request_id=request_id, pill_token=pill_token, timeout=timeout
         ):
             yield event_values(response)
 

@@ -31,6 +31,8 @@ TURN = Turn(
     "c1",
     1,
 )
+# The pill's words, asked in the next turn.
+NEXT = replace(TURN.question, text=WORDS)
 
 
 @dataclass
@@ -125,6 +127,26 @@ async def test_what_was_shown_and_clicked_reaches_insights(shown: Shown) -> None
     of_click = records[insights_pb.PillRecord.STATE_CLICKED]
     assert of_click.decision_id == clicked.decision.decision.decision_id
     assert WORDS not in str(insights.pills)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Turn(replace(NEXT, caller=Caller("acme", "E00002", frozenset())), "c1", 2),
+        Turn(replace(NEXT, caller=Caller("globex", "E00001", frozenset())), "c1", 2),
+        Turn(replace(NEXT, tenant=replace(NEXT.tenant, pack="hr@1.0.1")), "c1", 2),
+        Turn(replace(NEXT, text=WORDS.lower()), "c1", 2),
+        Turn(NEXT, "c2", 2),
+        Turn(NEXT, "c1", 1),
+        Turn(NEXT, "c1", 3),
+    ],
+    ids=["person", "tenant", "pack", "words", "conversation", "same turn", "later turn"],
+)
+def test_a_token_is_good_for_what_it_was_made_for_and_for_nothing_else(scores: Any, other: Turn) -> None:
+    tokens = PillTokens(KEY)
+    token = tokens.issue(TURN, "p1", WORDS, scores())
+    assert tokens.clicked(Turn(replace(NEXT, pill_token=token), "c1", 2)) is not None
+    assert tokens.clicked(Turn(replace(other.question, pill_token=token), other.conversation_id, other.number)) is None
 
 
 def test_a_token_ends_with_the_day_on_which_its_periods_were_resolved(scores: Any) -> None:

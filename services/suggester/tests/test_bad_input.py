@@ -197,10 +197,18 @@ async def test_without_a_classifier_nobody_without_reports_is_offered_others_dat
     pills, done = await suggested(stage, stage.begin(scores=None), roles=("employee",))
     assert (pills, done.fallback_cause) == ([], "classifier_down")
     stage.classifier.error = stage.unavailable
-    pills, done = await suggested(stage, stage.begin(count=6), roles=("employee",))
-    assert len(pills) == 6
-    assert done.fallback_cause == "classifier_down"
-    assert not [pill.text for pill in pills if "team" in pill.text or "department" in pill.text or "Who" in pill.text]
+    of_team = scores_pb2.Scores(
+        intent=scores_pb2.AxisScore(label="leave.history", probability=0.9),
+        scope=scores_pb2.ScopeScores(
+            cardinality=scores_pb2.AxisScore(label="team"), aggregation=scores_pb2.AxisScore(label="rank")
+        ),
+        surround=scores_pb2.AxisScore(distribution=[scores_pb2.LabelScore(label="drill_down", probability=1.0)]),
+    )
+    for roles, others in ((("manager",), True), (("employee",), False)):
+        pills, done = await suggested(stage, stage.begin(scores=of_team, count=6), roles=roles)
+        assert len(pills) == 6
+        assert done.fallback_cause == "classifier_down"
+        assert any("team" in pill.text or "department" in pill.text for pill in pills) == others
 
 
 async def test_the_model_is_told_which_kinds_suit_the_answer(stage: Any) -> None:
