@@ -235,6 +235,9 @@ class FakeInsights(insights_rpc.InsightsServiceServicer):
     decisions: list[insights_pb.DecisionRecord] = field(default_factory=list)
     outcomes: list[insights_pb.Outcome] = field(default_factory=list)
     pills: list[insights_pb.PillRecord] = field(default_factory=list)
+    samples: list[insights_pb.Sample] = field(default_factory=list)
+    # What `WatchPolicies` says next; None ends a stream in good order.
+    policies: asyncio.Queue[insights_pb.PolicySnapshot | None] = field(default_factory=asyncio.Queue)
     principals: list[principal.Principal] = field(default_factory=list)
     arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -256,6 +259,17 @@ class FakeInsights(insights_rpc.InsightsServiceServicer):
             self.pills.extend(request.pills)
             self.arrived.notify_all()
         return insights_pb.RecordPillsResponse(stored=len(request.pills))
+
+    async def RecordSamples(self, request: Any, context: Any) -> insights_pb.RecordSamplesResponse:
+        async with self.arrived:
+            self.samples.extend(request.samples)
+            self.arrived.notify_all()
+        return insights_pb.RecordSamplesResponse(stored=len(request.samples))
+
+    async def WatchPolicies(self, request: Any, context: Any) -> AsyncIterator[insights_pb.WatchPoliciesResponse]:
+        self.principals.append(principal.current())
+        while (policy := await self.policies.get()) is not None:
+            yield insights_pb.WatchPoliciesResponse(policy=policy)
 
     async def wait_for(self, enough: Callable[[FakeInsights], bool]) -> None:
         async with asyncio.timeout(60), self.arrived:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from tiermesh_gateway import tenant_schema
 from tiermesh_gateway.errors import UnknownTenant
-from tiermesh_gateway.tenants import TenantBook, TenantsUnusableError
-from tiermesh_policy import Vocabulary
+from tiermesh_gateway.tenants import LiveThreshold, TenantBook, TenantsUnusableError, file_schema
+from tiermesh_policy import TenantPolicy, Vocabulary
 
 GOOD = "tenant: acme\npack: hr@1.0.0\npolicy:\n  thresholds: {tier1: 0.7}\n"
 
@@ -93,3 +95,51 @@ def test_a_bad_change_keeps_the_last_good_policy(folder: Path) -> None:
     write(folder / "acme.yaml", GOOD.replace("0.7", "0.75"))
     book.refresh()
     assert book.get("acme").policy.thresholds.tier1 == 0.75
+
+
+def test_a_threshold_that_is_set_at_run_time_holds_until_it_is_taken_back(folder: Path) -> None:
+    book = TenantBook(folder, vocabularies)
+    book.set_threshold("acme", LiveThreshold(0.82, "insights-3"))
+    thresholds = book.get("acme").policy.thresholds
+    assert (thresholds.tier1, thresholds.version) == (0.82, "insights-3")
+    # A file that changes otherwise does not undo it.
+    write(folder / "acme.yaml", GOOD + "  failure_policy: cost_first\n")
+    book.refresh()
+    assert book.get("acme").policy.thresholds.tier1 == 0.82
+    assert book.get("acme").policy.failure_policy == "cost_first"
+    book.set_threshold("acme", None)
+    assert book.get("acme").policy.thresholds.tier1 == 0.7
+
+
+def test_a_threshold_outside_of_the_file_s_bounds_changes_nothing(folder: Path) -> None:
+    write(folder / "acme.yaml", GOOD.replace("tier1: 0.7", "tier1: 0.7, lowest: 0.6, highest: 0.8, tier3: 0.65"))
+    book = TenantBook(folder, vocabularies)
+    book.set_threshold("acme", LiveThreshold(0.75, "good"))
+    for value in (0.59, 0.81, 0.62, float("nan")):
+        book.set_threshold("acme", LiveThreshold(value, "bad"))
+        assert book.get("acme").policy.thresholds.version == "good"
+
+
+def test_tightened_bounds_bring_the_file_s_own_threshold_back(folder: Path) -> None:
+    book = TenantBook(folder, vocabularies)
+    book.set_threshold("acme", LiveThreshold(0.9, "insights-1"))
+    write(folder / "acme.yaml", GOOD.replace("tier1: 0.7", "tier1: 0.7, highest: 0.8"))
+    book.refresh()
+    assert book.get("acme").policy.thresholds.tier1 == 0.7
+
+
+def test_a_threshold_of_a_tenant_that_has_no_file_yet_waits_for_it(folder: Path) -> None:
+    book = TenantBook(folder, vocabularies)
+    book.set_threshold("globex", LiveThreshold(0.9, "insights-1"))
+    with pytest.raises(UnknownTenant):
+        book.get("globex")
+    write(folder / "globex.yaml", GOOD.replace("acme", "globex"))
+    book.refresh()
+    assert book.get("globex").policy.thresholds.tier1 == 0.9
+
+
+def test_the_schema_for_editors_is_what_the_code_takes() -> None:
+    committed = Path(__file__).parents[1] / "config/tenant.schema.json"
+    assert committed.read_text("utf-8") == tenant_schema.text(), "python -m tiermesh_gateway.tenant_schema writes it"
+    policy = file_schema()["properties"]["policy"]
+    assert set(policy["properties"]) == {each.name for each in fields(TenantPolicy)}

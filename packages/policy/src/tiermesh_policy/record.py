@@ -18,7 +18,7 @@ from tiermesh_policy.decision import Decision
 from tiermesh_policy.history import Health, History
 from tiermesh_policy.routes import Tier
 from tiermesh_policy.scores import Scores
-from tiermesh_policy.tenant import TenantPolicy
+from tiermesh_policy.tenant import TenantPolicy, Thresholds
 
 MOST_BYTES = 262_144
 
@@ -62,7 +62,7 @@ class Inputs:
         """The same turn, had the tenant's threshold been another."""
         thresholds = self.policy.thresholds
         tier3 = None if thresholds.tier3 is None else min(thresholds.tier3, threshold)
-        moved = replace(thresholds, tier1=threshold, tier3=tier3, version=f"replay-{threshold:.4f}")
+        moved = Thresholds(threshold, tier3, f"replay-{threshold:.4f}")
         return replace(self, policy=replace(self.policy, thresholds=moved))
 
 

@@ -34,6 +34,11 @@ def parse_policy(data: Mapping[str, object]) -> TenantPolicy:
         raise PolicyProblems(problems_of(error)) from None
 
 
+def policy_schema() -> dict[str, object]:
+    """JSON Schema of what `parse_policy` takes, for editors; contradictions between fields are not in it."""
+    return _adapter().json_schema()
+
+
 @cache
 def _adapter() -> TypeAdapter[TenantPolicy]:
     # Costs 30 ms to build.

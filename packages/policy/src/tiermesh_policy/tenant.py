@@ -31,9 +31,15 @@ class Thresholds:
     # Below this confidence tier 3 answers; absent leaves tier 3 to its mapping.
     tier3: Share | None = None
     version: Annotated[str, Field(min_length=1, max_length=64)] = "default"
+    # Bounds inside which `tier1` may be set at run time.
+    lowest: Share = 0.0
+    highest: Share = 1.0
 
     def __post_init__(self) -> None:
         """Refuse thresholds that contradict each other."""
+        if not self.lowest <= self.tier1 <= self.highest:
+            message = f"tier1 ({self.tier1}) must lie between lowest ({self.lowest}) and highest ({self.highest})"
+            raise ValueError(message)
         if self.tier3 is not None and self.tier3 > self.tier1:
             message = f"tier3 ({self.tier3}) must not be above tier1 ({self.tier1})"
             raise ValueError(message)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from tiermesh_policy import Decision, Route, Tier, failover, next_tier
 
@@ -62,6 +63,9 @@ class Answered:
     tier: Tier
     end: AnswerEnd | None = None
     text: list[str] = field(default_factory=list)
+    tables: list[Any] = field(default_factory=list)
+    # The earlier turns that the executors were given.
+    exchanges: Sequence[Exchange] = ()
     costs: list[CallCost] = field(default_factory=list)
     at_least: bool = False
     tool_calls: int = 0
@@ -132,7 +136,7 @@ class AnswerTrack:
         self._emit = emit
         self._shown = False
         self._tried: list[Route] = []
-        self.answered = Answered(decision.route, decision.tier)
+        self.answered = Answered(decision.route, decision.tier, exchanges=exchanges)
 
     async def run(self) -> AnswerEnd:
         """Answer. The last event that is emitted is the one and only `answer_done`."""
@@ -165,14 +169,14 @@ class AnswerTrack:
         try:
             kept = await first_to_commit(cheap, dear)
             loser, plan = (dear, plans[0]) if kept is cheap else (cheap, plans[1])
-            known = loser.ended is not None
             loser.cancel()
             saved = 0.0 if kept is cheap or cheap.ended_at is None else cheap.ended_at - started
             lost = (
-                0 if known else first_call_micros(self._policy, Route.of_tier(Tier.TWO if kept is cheap else Tier.ONE))
+                0
+                if loser.ended is not None
+                else first_call_micros(self._policy, Route.of_tier(Tier.TWO if kept is cheap else Tier.ONE))
             )
             self.answered.speculation = Speculated(plan.route.tier, lost, saved)
-            self.answered.at_least |= not known
             await self._keep(plan, cheap.ended if kept is dear else None)
             return plan, await kept.drain(self._pass_on)
         finally:
@@ -258,12 +262,14 @@ class AnswerTrack:
         if kind is Kind.TEXT:
             self._feed.said(text)
         elif kind is Kind.TABLE:
+            self.answered.tables.append(payload)
             self._feed.showed(payload)
 
     async def _void(self, cause: str, voided: Voided) -> None:
         """What was shown no longer counts."""
         self._shown = False
         self.answered.text.clear()
+        self.answered.tables.clear()
         self.answered.proposed = False
         await self._emit(Event(Kind.SUPERSEDED, voided))
         self._feed.restarted(cause)

@@ -15,10 +15,10 @@ from tiermesh_policy import Decision, Inputs, Route
 
 from tiermesh_gateway import outcomes
 from tiermesh_gateway.admission import Admission
-from tiermesh_gateway.answer import AnswerTrack
+from tiermesh_gateway.answer import Answered, AnswerTrack
 from tiermesh_gateway.background import Background
 from tiermesh_gateway.budget import Purse
-from tiermesh_gateway.closing import outcome_of, receipt_of, summary_of
+from tiermesh_gateway.closing import cut_off, outcome_of, receipt_of, summary_of
 from tiermesh_gateway.conversations import Exchange, TurnOutcome, TurnRecord, within_budget
 from tiermesh_gateway.errors import NoRouteAvailable
 from tiermesh_gateway.events import DecisionMade, Event, Kind, Receipt
@@ -37,6 +37,7 @@ from tiermesh_gateway.ports import (
     Surroundings,
 )
 from tiermesh_gateway.question import Owner, Question, Scored, Turn
+from tiermesh_gateway.sampling import Sampler
 from tiermesh_gateway.speculation import Governor
 from tiermesh_gateway.turns import Hold, Holding
 
@@ -99,6 +100,7 @@ class Asking:
     holding: Holding
     admission: Admission
     governor: Governor
+    sampler: Sampler
     most_context_characters: int = 16_000
     _pills: dict[tuple[Owner, str], Pills] = field(default_factory=dict)
 
@@ -138,15 +140,16 @@ class Asking:
                 await reply.answer.run()
             except asyncio.CancelledError:
                 self._remember(course, reply, TurnOutcome.ABANDONED)
-                self._let_go(course, reply)
+                self._let_go(course, reply, TurnOutcome.ABANDONED)
                 raise
             # Before anyone else may ask in this conversation.
-            self._remember(course, reply, outcome_of(reply.answer.answered))
+            outcome = outcome_of(reply.answer.answered)
+            self._remember(course, reply, outcome)
         try:
             left = question.ends_at - asyncio.get_running_loop().time()
             await reply.pills.wait(min(question.tenant.policy.pills.deadline_seconds, left), late="late")
         finally:
-            receipt, noted = self._let_go(course, reply)
+            receipt, noted = self._let_go(course, reply, outcome)
         # Whoever reads the receipt may ask any replica about it; a store that is away delays it by this and no more.
         await asyncio.wait([noted], timeout=_NOTE_SECONDS)
         merge.finish(Event(Kind.RECEIPT, receipt))
@@ -262,17 +265,8 @@ class Asking:
             slots=b"" if scored is None else scored.slots,
             vocabulary_version="" if scored is None else scored.vocabulary_version,
         )
-        decision_id, tenant = reply.made.decision_id, question.tenant.name
-        if outcome is TurnOutcome.ABANDONED:
-            self.parts.recorder.became(outcomes.of_abandonment(decision_id, tenant, reply.decided, at))
-            return
-        complete = answered.end is not None and answered.end.complete
-        for each in outcomes.of_end(
-            decision_id, tenant, reply.decided, complete=complete, bounces=answered.bounces, at=at
-        ):
-            self.parts.recorder.became(each)
 
-    def _let_go(self, course: _Course, reply: _Reply) -> tuple[Receipt, asyncio.Task[None]]:
+    def _let_go(self, course: _Course, reply: _Reply, outcome: TurnOutcome) -> tuple[Receipt, asyncio.Task[None]]:
         """End the pill track and keep what explains the answer, however far it came; done when the task is."""
         pills = reply.pills
         pills.stop("abandoned")
@@ -288,12 +282,8 @@ class Asking:
             classified_in=course.classified_in,
         )
         receipt = replace(receipt, reserved_micros=course.purse.reserved_micros)
-        if answered.speculation is not None:
-            self.governor.went(course.question.tenant.name, answered.speculation)
-        spent = sum(each.micros for each in receipt.costs)
-        if answered.speculation is not None:
-            spent += answered.speculation.loser_micros
-        self.parts.background.start(course.purse.settle(spent, at_least=receipt.at_least))
+        self._account(course, answered, pills)
+        self._report(course, reply, receipt, outcome)
         self.parts.surroundings.answered(receipt)
         owner, store = course.question.owner, self.parts.conversations
         if pills.texts:
@@ -302,6 +292,30 @@ class Asking:
                 course.turn, receipt.decision_id, receipt.tier, pills.shown, datetime.now(UTC)
             )
         return receipt, self.parts.background.start(store.note_answer(owner, reply.made, receipt))
+
+    def _account(self, course: _Course, answered: Answered, pills: Pills) -> None:
+        """Settle what was reserved, and learn from a speculation."""
+        spent = sum(each.micros for each in (*answered.costs, *pills.costs))
+        if answered.speculation is not None:
+            self.governor.went(course.question.tenant.name, answered.speculation)
+            spent += answered.speculation.loser_micros
+        if pills.at_least:
+            spent += course.question.tenant.policy.costs.of_pills()
+        self.parts.background.start(course.purse.settle(spent, at_least=cut_off(answered)))
+
+    def _report(self, course: _Course, reply: _Reply, receipt: Receipt, outcome: TurnOutcome) -> None:
+        """Tell the decision log how the turn ended, and give the judge its share of tier 1's answers."""
+        tenant, answered, at = course.question.tenant, reply.answer.answered, datetime.now(UTC)
+        if outcome is TurnOutcome.ABANDONED:
+            self.parts.recorder.became(outcomes.of_abandonment(receipt, tenant.name, reply.decided, at))
+            return
+        for each in outcomes.of_end(receipt, tenant.name, reply.decided, bounces=answered.bounces, at=at):
+            self.parts.recorder.became(each)
+        share, scores = tenant.policy.sampling.judged_share, course.inputs.scores
+        intent = "" if scores is None else scores.intent.label
+        judged = receipt.complete and answered.route is Route.TIER1 and answered.reply
+        if judged and self.sampler.draws(tenant.name, intent, share):
+            self.parts.recorder.sampled(course.turn, reply.made, answered, share, at)
 
 
 def _with_route(decision: Decision) -> Decision:

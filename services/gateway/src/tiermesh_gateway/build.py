@@ -25,6 +25,7 @@ from tiermesh_gateway.adapters.classifier import GrpcClassifier
 from tiermesh_gateway.adapters.database import Database, open_database
 from tiermesh_gateway.adapters.executors import GrpcExecutors
 from tiermesh_gateway.adapters.health import ChannelHealth
+from tiermesh_gateway.adapters.insights import PolicyFollower, RecordPrincipal
 from tiermesh_gateway.adapters.pill_tokens import PillTokens
 from tiermesh_gateway.adapters.records import Delivery, SpoolRecorder
 from tiermesh_gateway.adapters.shared import Holders, SharedBudgets, SharedRequests
@@ -40,6 +41,7 @@ from tiermesh_gateway.background import Background
 from tiermesh_gateway.errors import StoreUnavailable
 from tiermesh_gateway.identity import JwksFile, KeysUnusableError, TokenVerifier
 from tiermesh_gateway.requests import SharedRuns
+from tiermesh_gateway.sampling import Sampler
 from tiermesh_gateway.servicer import GatewayServicer
 from tiermesh_gateway.settings import GatewaySettings
 from tiermesh_gateway.speculation import Governor
@@ -70,7 +72,8 @@ async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
         classifier = await _channel(stack, settings, settings.classifier_address, _CLASSIFY)
         suggester = await _channel(stack, settings, settings.suggester_address)
         await _warm_up([classifier, suggester, aggregator, *executors.values()])
-        await stack.enter_async_context(Delivery(spool, insights, signer))
+        principal = RecordPrincipal(signer)
+        await stack.enter_async_context(Delivery(spool, insights, principal))
         # Before the spool and the store are closed: what was handed to them is written.
         stack.push_async_callback(background.finish)
         subject_key = (
@@ -103,7 +106,8 @@ async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
         stack.push_async_callback(background.finish)
         stack.push_async_callback(runs.close)
         admission = Admission(Capacity(settings.most_questions, settings.lag_seconds))
-        await stack.enter_async_context(_chores(settings, tenants, store, admission))
+        follower = PolicyFollower(insights, principal, tenants.set_threshold)
+        await stack.enter_async_context(_chores(settings, tenants, store, admission, follower))
         servicer = GatewayServicer(
             verifier=verifier,
             tenants=tenants,
@@ -112,6 +116,7 @@ async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
                 Holding(TurnOrder(wait_seconds=settings.busy_seconds), store, background),
                 admission,
                 Governor(),
+                Sampler(),
                 settings.context_characters,
             ),
             runs=runs,
@@ -182,7 +187,7 @@ async def _warm_up(channels: Sequence[grpc.aio.Channel]) -> None:
 
 @asynccontextmanager
 async def _chores(
-    settings: GatewaySettings, tenants: TenantBook, store: Store, admission: Admission
+    settings: GatewaySettings, tenants: TenantBook, store: Store, admission: Admission, follower: PolicyFollower
 ) -> AsyncIterator[None]:
     """What goes on beside the questions: files that changed, conversations that expired, the measure of the load."""
     stop = asyncio.Event()
@@ -202,9 +207,10 @@ async def _chores(
     async with asyncio.TaskGroup() as group:
         group.create_task(tenants.watch(settings.reload_seconds, stop))
         group.create_task(forget())
-        lag = group.create_task(admission.watch_lag())
+        endless = [group.create_task(admission.watch_lag()), group.create_task(follower.follow())]
         try:
             yield
         finally:
             stop.set()
-            lag.cancel()
+            for task in endless:
+                task.cancel()

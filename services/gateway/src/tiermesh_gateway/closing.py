@@ -45,6 +45,11 @@ def summary_of(turn: Turn, scored: Scored | None, answered: Answered, outcome: T
     )
 
 
+def cut_off(answered: Answered) -> bool:
+    """True when what the answer's calls cost is not known for sure: one without an end was cut in the middle of one."""
+    return answered.end is None or answered.at_least or any(each.at_least for each in answered.costs)
+
+
 def receipt_of(
     question: Question, made: DecisionMade, answered: Answered, pills: Pills, *, started: float, classified_in: float
 ) -> Receipt:
@@ -53,7 +58,7 @@ def receipt_of(
     def since(moment: float | None) -> float | None:
         return None if moment is None else moment - started
 
-    end = answered.end
+    end, speculated = answered.end, answered.speculation
     costs = (*answered.costs, *pills.costs)
     return Receipt(
         request_id=made.request_id,
@@ -64,8 +69,7 @@ def receipt_of(
         model="" if end is None else end.model,
         complete=end is not None and end.complete,
         costs=costs,
-        # An answer without an end was cut off in the middle of a call.
-        at_least=end is None or answered.at_least or pills.at_least or any(each.at_least for each in costs),
+        at_least=cut_off(answered) or pills.at_least or (speculated is not None and speculated.loser_micros > 0),
         timings=Timings(
             classification=classified_in,
             first_answer_event=since(answered.first_event_at),

@@ -71,6 +71,7 @@ class CallCost:
     cache_write_1h: int = 0
     cache_read: int = 0
     output: int = 0
+    prompt_version: str = ""
 
 
 # What an executor says.

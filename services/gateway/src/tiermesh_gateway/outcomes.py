@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from tiermesh_policy import Route
 
+from tiermesh_gateway.events import Receipt
 from tiermesh_gateway.ports import Outcome, OutcomeSource
 
 # A stream that ended well says little about whether the answer was right.
@@ -16,20 +17,21 @@ _ABANDONED_WEIGHT = 0.1
 _PILL_WEIGHT = 0.1
 
 
-def of_end(
-    decision_id: str, tenant: str, decided: Route, *, complete: bool, bounces: Sequence[str], at: datetime
-) -> list[Outcome]:
+def of_end(receipt: Receipt, tenant: str, decided: Route, *, bounces: Sequence[str], at: datetime) -> list[Outcome]:
     """Outcomes of a turn that ran to its end. Only what tier 1 tried is evidence about tier 1."""
     weight = 1.0 if decided is Route.TIER1 else 0.0
+    decision_id, cause = receipt.decision_id, bounces[0] if bounces else ""
     outcomes = [
         Outcome(
             f"{decision_id}.completion",
             decision_id,
             tenant,
             OutcomeSource.COMPLETION,
-            1.0 if complete else 0.0,
+            1.0 if receipt.complete else 0.0,
             _COMPLETION_WEIGHT * weight,
             at,
+            receipt,
+            cause,
         )
     ]
     if bounces:
@@ -37,10 +39,11 @@ def of_end(
     return outcomes
 
 
-def of_abandonment(decision_id: str, tenant: str, decided: Route, at: datetime) -> Outcome:
+def of_abandonment(receipt: Receipt, tenant: str, decided: Route, at: datetime) -> Outcome:
     """The client went away before the answer was done."""
     weight = _ABANDONED_WEIGHT if decided is Route.TIER1 else 0.0
-    return Outcome(f"{decision_id}.abandoned", decision_id, tenant, OutcomeSource.ABANDONED, 0.0, weight, at)
+    decision_id = receipt.decision_id
+    return Outcome(f"{decision_id}.abandoned", decision_id, tenant, OutcomeSource.ABANDONED, 0.0, weight, at, receipt)
 
 
 def of_feedback(

@@ -253,6 +253,9 @@ class Outcome:
     success: float
     weight: float
     at: datetime
+    # How the turn ended, with what came of a turn as a whole.
+    receipt: Receipt | None = None
+    bounce_cause: str = ""
 
 
 class Recorder(Protocol):
@@ -264,6 +267,10 @@ class Recorder(Protocol):
 
     def became(self, outcome: Outcome) -> None:
         """An outcome."""
+        ...
+
+    def sampled(self, turn: Turn, made: DecisionMade, answered: Any, drawn_with: float, at: datetime) -> None:
+        """Question and answer of a turn that a judge is to read."""
         ...
 
     def showed_pills(self, turn: Turn, decision_id: str, answered_by: Tier, pills: Sequence[Any], at: datetime) -> None:

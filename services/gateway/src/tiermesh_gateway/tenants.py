@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ import structlog
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from tiermesh_policy import PolicyProblem, PolicyProblems, TenantPolicy, Vocabulary, parse_policy
-from tiermesh_policy.schema import problems_of
+from tiermesh_policy.schema import policy_schema, problems_of
 
 from tiermesh_gateway.errors import UnknownTenant
 from tiermesh_gateway.question import Tenant
@@ -46,8 +47,16 @@ class TenantFile(BaseModel):
         return value
 
 
+@dataclass(frozen=True, slots=True)
+class LiveThreshold:
+    """A threshold that was applied at run time."""
+
+    value: float
+    version: str
+
+
 class TenantBook:
-    """The tenants of a folder."""
+    """The tenants of a folder, with the thresholds that were set since."""
 
     def __init__(self, folder: Path, vocabularies: Vocabularies) -> None:
         """TenantsUnusableError with every problem of every file: a start-up error."""
@@ -60,7 +69,8 @@ class TenantBook:
         if problems:
             raise TenantsUnusableError("\n".join(problems))
         self._by_file: Mapping[Path, Tenant] = loaded
-        self._by_name = {tenant.name: tenant for tenant in loaded.values()}
+        self._live: dict[str, LiveThreshold] = {}
+        self._by_name = self._named()
 
     def get(self, name: str) -> Tenant:
         """The tenant of this name; UnknownTenant when there is none."""
@@ -68,6 +78,28 @@ class TenantBook:
         if tenant is None:
             raise UnknownTenant
         return tenant
+
+    def set_threshold(self, name: str, live: LiveThreshold | None) -> None:
+        """Take a threshold that was set at run time, or go back to the file's; one out of bounds changes nothing."""
+        if live is None:
+            self._live.pop(name, None)
+        else:
+            tenant = next((each for each in self._by_file.values() if each.name == name), None)
+            if tenant is not None and _with_threshold(tenant, live) is None:
+                structlog.get_logger().error(
+                    "threshold_refused", tenant=name, threshold=live.value, version=live.version
+                )
+                return
+            self._live[name] = live
+        self._by_name = self._named()
+
+    def _named(self) -> dict[str, Tenant]:
+        """The tenants as they are served: with what was set at run time, where their file allows it."""
+        named = {}
+        for tenant in self._by_file.values():
+            live = self._live.get(tenant.name)
+            named[tenant.name] = (None if live is None else _with_threshold(tenant, live)) or tenant
+        return named
 
     async def watch(self, every: float, stop: asyncio.Event) -> None:
         """Reload on change until `stop`."""
@@ -94,7 +126,7 @@ class TenantBook:
         }
         self._by_file = by_file
         # One assignment: whoever reads meanwhile sees all of the old or all of the new.
-        self._by_name = {tenant.name: tenant for tenant in by_file.values()}
+        self._by_name = self._named()
         log.info("tenants_loaded", tenants=sorted(self._by_name), changed=sorted(path.name for path in loaded))
 
     def _look(self) -> dict[Path, _Stamp]:
@@ -149,6 +181,25 @@ def load_tenant(path: Path, vocabularies: Vocabularies) -> tuple[Tenant | None, 
     if head is None or problems:
         return None, problems
     return Tenant(head.tenant, head.pack, head.time_zone, head.locale, policy, vocabulary), []
+
+
+def _with_threshold(tenant: Tenant, live: LiveThreshold) -> Tenant | None:
+    """The tenant under another threshold; None when its own file does not allow it."""
+    policy = tenant.policy
+    try:
+        thresholds = replace(policy.thresholds, tier1=live.value, version=live.version)
+    except ValueError:
+        return None
+    return replace(tenant, policy=replace(policy, thresholds=thresholds))
+
+
+def file_schema() -> dict[str, Any]:
+    """JSON Schema of a tenant's file, for editors."""
+    schema = TenantFile.model_json_schema()
+    policy = policy_schema()
+    definitions = policy.pop("$defs", {})
+    schema["properties"]["policy"] = policy
+    return schema | {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": definitions}
 
 
 def known_time_zone(name: str) -> bool:

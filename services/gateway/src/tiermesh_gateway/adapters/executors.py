@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import grpc
 import structlog
-from tiermesh.common.v1 import answer_pb2
 from tiermesh.executor.v1 import executor_service_pb2 as pb
 from tiermesh.executor.v1 import executor_service_pb2_grpc as rpc
 from tiermesh_policy import Route, Tier
 from tiermesh_runtime.channels import abandoning
 from tiermesh_runtime.errors import INTERNAL_MESSAGE, RpcError, from_call
 
-from tiermesh_gateway.adapters.translate import TIERS, answer_end, call_costs, request_context, tier_of
-from tiermesh_gateway.conversations import Exchange
+from tiermesh_gateway.adapters.translate import (
+    TIERS,
+    answer_end,
+    call_costs,
+    conversation_turns,
+    request_context,
+    tier_of,
+)
 from tiermesh_gateway.events import Bounced, Committed, Finished, Kind, Said, Saying, Voided, Waiting
 from tiermesh_gateway.ports import Execution, ExecutorLostError, ExecutorRefusedError, OutOfTimeError
 
@@ -25,7 +30,6 @@ _COMMIT_POINTS = {
     "whole_answer": pb.COMMIT_POINT_WHOLE_ANSWER,
 }
 _MOST_TURNS = 64
-_MOST_TURN_CHARACTERS = 65_536
 _MOST_FINDINGS = 32_768
 _WAITING = Waiting()
 
@@ -71,7 +75,7 @@ def _request(execution: Execution) -> pb.ExecuteRequest:
         mode=pb.EXECUTE_MODE_AGGREGATE if aggregate else pb.EXECUTE_MODE_ANSWER,
         tier=TIERS[execution.route.tier],
         scores=None if execution.scored is None else execution.scored.raw,
-        turns=list(_turns(execution.exchanges)),
+        turns=list(conversation_turns(execution.exchanges[-_MOST_TURNS // 2 :])),
         prior_findings=execution.findings[:_MOST_FINDINGS],
         bulk_tools_only=execution.bulk_tools_only,
         commit_point=_COMMIT_POINTS[policy.commit_point],
@@ -82,14 +86,6 @@ def _request(execution: Execution) -> pb.ExecuteRequest:
         judge_before_release=execution.scored is not None
         and execution.scored.raw.intent.label in policy.judged_intents,
     )
-
-
-def _turns(exchanges: Sequence[Exchange]) -> Iterator[answer_pb2.ConversationTurn]:
-    role = answer_pb2.ConversationTurn
-    for exchange in exchanges[-_MOST_TURNS // 2 :]:
-        yield role(role=role.ROLE_USER, text=exchange.question[:_MOST_TURN_CHARACTERS])
-        # A turn that was given up has no reply; models want roles to alternate all the same.
-        yield role(role=role.ROLE_ASSISTANT, text=exchange.reply[:_MOST_TURN_CHARACTERS] or "(no answer)")
 
 
 async def _sayings(call: grpc.aio.UnaryStreamCall[pb.ExecuteRequest, pb.ExecuteResponse]) -> AsyncIterator[Saying]:

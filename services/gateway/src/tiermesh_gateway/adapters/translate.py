@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
-from tiermesh.common.v1 import answer_pb2, context_pb2, history_pb2, routing_pb2, scores_pb2, usage_pb2
+from tiermesh.common.v1 import answer_pb2, context_pb2, history_pb2, routing_pb2, scores_pb2, table_pb2, usage_pb2
 from tiermesh.gateway.v1 import gateway_service_pb2 as pb
 from tiermesh_policy import Axis, Route, Scores, Tier, Vocabulary
 
-from tiermesh_gateway.conversations import Conversation, Summary, TurnOutcome
+from tiermesh_gateway.conversations import Conversation, Exchange, Summary, TurnOutcome
 from tiermesh_gateway.events import AnswerEnd, CallCost, DecisionMade, Receipt, Stop
 from tiermesh_gateway.question import Turn
 
@@ -42,6 +43,11 @@ _STOPS = {
     Stop.CLARIFICATION: _StopReason.STOP_REASON_CLARIFICATION,
 }
 _STOPS_IN = {number: stop for stop, number in _STOPS.items()}
+
+
+_MOST_TURN_CHARACTERS = 65_536
+_MOST_JUDGED_ROWS = 50
+_MOST_TABLES_JSON = 65_536
 
 
 def tier_of(number: int) -> Tier | None:
@@ -79,6 +85,34 @@ def request_context(turn: Turn) -> context_pb2.RequestContext:
         locale=question.locale,
         asked_at=timestamp(question.asked_at),
     )
+
+
+def conversation_turns(exchanges: Sequence[Exchange]) -> Iterator[answer_pb2.ConversationTurn]:
+    """Earlier turns with their words, oldest first."""
+    role = answer_pb2.ConversationTurn
+    for exchange in exchanges:
+        yield role(role=role.ROLE_USER, text=exchange.question[:_MOST_TURN_CHARACTERS])
+        # A turn that was given up has no reply; models want roles to alternate all the same.
+        yield role(role=role.ROLE_ASSISTANT, text=exchange.reply[:_MOST_TURN_CHARACTERS] or "(no answer)")
+
+
+def tables_json(tables: Sequence[table_pb2.Table]) -> str:
+    """Tables as a judge reads them: the first rows of each."""
+    shown = [
+        {
+            "columns": [column.name for column in table.columns],
+            "rows": [[_cell(value) for value in row.values] for row in table.rows[:_MOST_JUDGED_ROWS]],
+            "of": len(table.rows),
+        }
+        for table in tables
+    ]
+    text = json.dumps(shown, ensure_ascii=False) if shown else ""
+    return text if len(text) <= _MOST_TABLES_JSON else ""
+
+
+def _cell(value: table_pb2.Value) -> object:
+    kind = value.WhichOneof("kind")
+    return None if kind is None else getattr(value, kind)
 
 
 def policy_scores(message: scores_pb2.Scores, vocabulary: Vocabulary, *, approval: bool = False) -> Scores:
@@ -204,6 +238,7 @@ def call_costs(ledger: Iterable[usage_pb2.LedgerEntry]) -> tuple[CallCost, ...]:
             cache_write_1h=entry.usage.cache_write_1h,
             cache_read=entry.usage.cache_read,
             output=entry.usage.output,
+            prompt_version=entry.prompt_version,
         )
         for entry in ledger
     )
