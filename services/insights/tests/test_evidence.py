@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tiermesh_insights.evidence import Case, case_of, cases, turn_of
+from tiermesh_insights.evidence import Case, Turn, case_of, cases, implied, turn_of
 from tiermesh_insights.records import OutcomeRow
 from tiermesh_insights.testing import NOW, decision, outcome
 
@@ -70,3 +70,35 @@ def test_a_judge_that_is_not_believed_moves_nothing() -> None:
     own = said("judge", 0.0, judged_here=True)
     assert cases([TIER1], [own], believe_own_judge=False)[0].success is None
     assert cases([TIER1], [own])[0].success == 0.0
+
+
+def talk(number: int, minutes: int = 1, **changes: object) -> Turn:
+    at = NOW + timedelta(minutes=minutes)
+    usual = {"conversation_id": "c7", "turn": number, "decided_at": at}
+    return turn_of(decision(number, **{**usual, **changes}))
+
+
+def implied_by(after: Turn) -> list[tuple[str, str]]:
+    return [(said.decision_id, said.source) for said in implied([after, talk(1, 0)])]
+
+
+def test_the_next_turn_says_something_of_the_answer_before_it() -> None:
+    assert implied_by(talk(2, position="correction")) == [("d1", "asked_again")]
+    assert implied_by(talk(2, route="tier2", tier=2)) == [("d1", "later_escalation")]
+    override = talk(2, route="tier2", tier=2, settled_by="a_person_asked_for_more")
+    assert implied_by(override) == [("d1", "human_override")]
+
+
+def test_a_turn_that_is_late_or_elsewhere_or_on_something_else_says_nothing() -> None:
+    assert implied_by(talk(2, position="follow_up")) == []
+    assert implied_by(talk(2, minutes=20, position="correction")) == []
+    assert implied_by(talk(2, minutes=-5, position="correction")) == []  # a clock that jumped back
+    assert implied_by(talk(2, position="correction", conversation_id="c8")) == []
+    assert implied_by(talk(2, position="correction", family="expenses")) == []
+
+
+def test_a_correction_labels_the_answer_that_it_corrects_and_a_hint_alone_does_not() -> None:
+    corrected, _ = cases([talk(1, 0), talk(2, position="correction")], [])
+    assert (corrected.success, corrected.labelled) == (0.0, True)
+    hinted, _ = cases([talk(1, 0), talk(2, route="tier2", tier=2)], [])
+    assert (hinted.success, hinted.labelled) == (0.0, False)

@@ -6,10 +6,11 @@ from somebody else, is decided here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 
 from tiermesh_insights.records import DecisionRow, OutcomeRow
 
@@ -39,7 +40,7 @@ BELIEVED: Mapping[str, float] = {
     Source.BOUNCE: 1.0,
     Source.SHADOW: 1.0,
     Source.PREFERENCE: 1.0,
-    Source.LATER_ESCALATION: 0.5,
+    Source.LATER_ESCALATION: 0.3,
     Source.ASKED_AGAIN: 0.5,
     Source.COMPLETION: 0.2,
     Source.PILL_CLICK: 0.1,
@@ -53,6 +54,8 @@ COUNTERFACTUAL = frozenset({Source.SHADOW, Source.PREFERENCE})
 BY_CONFIDENCE = frozenset({"confidence_reaches_the_threshold", "doubt_escalates", "the_borderline_is_speculated_on"})
 # An answer is not rated months after it was given; a later word is about something else.
 LATEST_WORD = timedelta(days=30)
+# A turn that comes later than this is not about the answer before it.
+_SOON = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,9 @@ class Turn:
     cost_micros: int
     estimated_cost_micros: int
     other_cost_micros: int | None
+    # Place in the conversation, "" and 0 for a turn outside one.
+    conversation_id: str = ""
+    number: int = 0
 
     @property
     def by_confidence(self) -> bool:
@@ -113,6 +119,8 @@ def turn_of(row: DecisionRow) -> Turn:
         cost_micros=0,
         estimated_cost_micros=row.estimated_cost_micros,
         other_cost_micros=row.other_cost_micros,
+        conversation_id=row.conversation_id,
+        number=row.turn,
     )
 
 
@@ -134,10 +142,39 @@ class Case:
 def cases(turns: Sequence[Turn], outcomes: Iterable[OutcomeRow], *, believe_own_judge: bool = True) -> list[Case]:
     """Put what was said to the turns that it was said of. What is said of an unknown turn is left out."""
     by_turn: dict[str, list[OutcomeRow]] = {}
-    for outcome in outcomes:
+    for outcome in (*outcomes, *implied(turns)):
         if believe_own_judge or not outcome.judged_here:
             by_turn.setdefault(outcome.decision_id, []).append(outcome)
     return [case_of(turn, by_turn.get(turn.decision_id, ())) for turn in turns]
+
+
+def implied(turns: Sequence[Turn]) -> Iterator[OutcomeRow]:
+    """What the next turn of a conversation says of the one before it, when it comes soon and on the same topic.
+
+    A correction says that the answer missed; an override that the person wanted a higher tier; going up a tier is a
+    weak hint. It is read from the decision log, so that no service has to notice it.
+    """
+    ordered = sorted(
+        (turn for turn in turns if turn.conversation_id), key=lambda turn: (turn.conversation_id, turn.number)
+    )
+    for before, after in pairwise(ordered):
+        soon = timedelta(0) <= after.at - before.at <= _SOON
+        if before.conversation_id != after.conversation_id or not soon or before.family != after.family:
+            continue
+        source = _implied_source(before, after)
+        if source is not None:
+            identity = f"{before.decision_id}.{source}"
+            yield OutcomeRow(identity, before.decision_id, before.tenant, source, 0.0, BELIEVED[source], after.at)
+
+
+def _implied_source(before: Turn, after: Turn) -> Source | None:
+    if after.settled_by == "a_person_asked_for_more" and before.tier < after.tier:
+        return Source.HUMAN_OVERRIDE
+    if after.position == "correction":
+        return Source.ASKED_AGAIN
+    if before.route == "tier1" and after.tier > before.tier:
+        return Source.LATER_ESCALATION
+    return None
 
 
 def case_of(turn: Turn, outcomes: Sequence[OutcomeRow]) -> Case:

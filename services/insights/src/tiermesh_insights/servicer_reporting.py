@@ -16,7 +16,7 @@ from tiermesh_insights.analysis import Analysis
 from tiermesh_insights.axes import AXES, axis_probability
 from tiermesh_insights.confidence import Judged, confidence_report
 from tiermesh_insights.costs import JUDGE_TAG, ROUTER_TAG, saving_against_tier2, spent_on
-from tiermesh_insights.evidence import Case, turn_of
+from tiermesh_insights.evidence import Case, implied, turn_of
 from tiermesh_insights.judging.rubrics import rubric_of
 from tiermesh_insights.quality import dearer_preferred, overridden_share, tag_quality
 from tiermesh_insights.records import Selection
@@ -125,12 +125,12 @@ class Reporting(rpc.InsightsServiceServicer):
         require_reader(request.selection.tenant)
         wanted = selection(request.selection)
         tenant = wanted.tenant
-        outcomes = await stored(self._store.reading.outcomes(wanted))
+        turns = await stored(self._store.reading.turns(wanted))
+        outcomes = [*await stored(self._store.reading.outcomes(wanted)), *implied(turns)]
         verdicts = await stored(self._store.judged.verdicts(tenant, wanted.start, wanted.end))
         answers = await stored(self._store.reports.tags_of_answers(wanted))
         rated = tag_quality(answers, verdicts, outcomes)
         used = {(use.tag, use.prompt_version): use for use in await stored(self._store.reports.tag_use(wanted))}
-        turns = await stored(self._store.reading.turns(wanted))
         preferences = await stored(self._store.judged.preferences(tenant, wanted.start, wanted.end))
         response = pb.ReportQualityResponse(
             judge=await self._health(tenant),

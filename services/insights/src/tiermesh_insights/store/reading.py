@@ -48,6 +48,8 @@ class Reading:
                 func.coalesce(spent.c.cost, 0),
                 columns.estimated_cost_micros,
                 columns.other_cost_micros,
+                columns.conversation_id,
+                columns.turn,
             )
             .select_from(DECISIONS.outerjoin(spent, spent.c.request_id == columns.request_id))
             .where(*selected(selection))
