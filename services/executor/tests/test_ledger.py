@@ -194,3 +194,18 @@ async def test_spooled_lines_reach_insights_with_a_principal_for_records(keys: K
     assert insights.purposes == {"record"}
     assert [entry.revision for entry in insights.entries] == [0, 1]
     assert insights.entries[1].reservation_id == "res-1"
+
+
+@pytest.mark.parametrize(
+    ("speculative", "outcomes"),
+    [(True, [Outcome.LOST_SPECULATION, Outcome.LOST_SPECULATION]), (False, [Outcome.SERVED, Outcome.CANCELLED])],
+)
+async def test_of_a_branch_that_lost_every_call_is_booked_as_lost(speculative: bool, outcomes: list[Outcome]) -> None:
+    book = Book(CONTEXT, 1, PRICES, Sink(), speculative=speculative)
+    for outcome in (Outcome.SERVED, Outcome.CANCELLED):
+        call = await book.begin(tag="answer-simple", provider="p", model="small", prompt_version="v", attempt=1)
+        call.usage = Usage(input=10)
+        book.settle(call, outcome, complete=outcome is Outcome.SERVED)
+    book.given_up()
+    assert [line.outcome for line in book.lines] == outcomes
+    assert all(line.cost_micros for line in book.lines)

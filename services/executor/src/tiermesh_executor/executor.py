@@ -1,5 +1,6 @@
 """Runs executions: what every one of them gets, how it may end, and what is told of it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -87,6 +88,9 @@ class Executor:
             if not outlet.accepted:
                 raise
             ended = _failed(error, execution.prose.model)
+        except asyncio.CancelledError:
+            book.given_up()
+            raise
         finally:
             self._observe(span, execution)
         span.set_attribute(names.STOP_REASON, ended.stop)

@@ -159,8 +159,16 @@ class Book:
 
     def supersede(self) -> None:
         """The execution handed over: what its calls said is replaced by another answer."""
+        self._correct(Outcome.SUPERSEDED)
+
+    def given_up(self) -> None:
+        """The execution was cancelled: of a branch that lost, what earlier calls said reached nobody either."""
+        if self._speculative:
+            self._correct(Outcome.LOST_SPECULATION)
+
+    def _correct(self, outcome: Outcome) -> None:
         for line in list(self._lines.values()):
             if line.outcome is Outcome.SERVED:
-                corrected = replace(line, revision=line.revision + 1, outcome=Outcome.SUPERSEDED)
+                corrected = replace(line, revision=line.revision + 1, outcome=outcome)
                 self._lines[line.entry_id] = corrected
                 self._sink.record_soon(corrected)

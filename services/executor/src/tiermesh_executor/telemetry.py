@@ -42,7 +42,8 @@ class ExecutorTelemetry:
         self._held = meter.create_counter("tiermesh.executor.figures.held", unit="{sentence}")
         self._circuits = meter.create_counter("tiermesh.executor.circuit.changes", unit="{change}")
         self._attempts = meter.create_counter("tiermesh.executor.model.attempts", unit="{attempt}")
-        self._log = structlog.get_logger("tiermesh_executor.circuits")
+        self._log = structlog.get_logger("tiermesh_executor.models")
+        self._without_price: set[str] = set()
         self._cost = meter.create_counter("tiermesh.executor.cost", unit="{microdollar}")
 
     def tool_span(self, tool: str, call_id: str, kind: str) -> AbstractContextManager[trace.Span]:
@@ -75,6 +76,9 @@ class ExecutorTelemetry:
         """One settled attempt at a model."""
         attributes = {TAG: line.tag, semconv.GEN_AI_PROVIDER: line.provider, semconv.GEN_AI_RESPONSE_MODEL: line.model}
         self._attempts.add(1, {**attributes, OUTCOME: line.outcome.value.lower()})
+        if not line.price_version and line.model not in self._without_price:
+            self._without_price.add(line.model)
+            self._log.warning("model_without_a_price", provider=line.provider, model=line.model)
         self._cost.add(line.cost_micros, {TAG: line.tag, semconv.GEN_AI_RESPONSE_MODEL: line.model})
 
     def bounced(self, cause: str, tier: int) -> None:
