@@ -37,9 +37,10 @@ _TOPICS: Final = {
     "headcount": ("headcount", "joiner", "leaver", "hire", "probation"),
 }
 _ACTS: Final = {
-    "leave": ("Book time off", "Show the leave requests that wait for me", "Draft a leave request for next month"),
+    # Some of these are dead ends on purpose: whoever checks pills has something to find.
+    "leave": ("Book a day off next Friday", "Book next week as annual leave", "Book time off"),
     "attendance": ("Correct a missing punch", "Draft a note about working hours", "Show my shifts of next week"),
-    "expenses": ("Prepare an expense claim", "Show the claims that wait for me", "Draft a note about open claims"),
+    "expenses": ("File an expense claim for a taxi", "Show the claims that wait for me", "Prepare an expense claim"),
     "reviews": ("Draft feedback for a colleague", "Show the reviews still open", "Show my goals that are at risk"),
     "pay": ("Open my last payslip", "Draft a question to payroll", "Request a salary certificate"),
     "headcount": ("Draft a welcome note to new joiners", "Show the open probations", "Show who joins next month"),
