@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -12,7 +13,13 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from tiermesh.common.v1 import history_pb2, pill_pb2, routing_pb2, scores_pb2, table_pb2
 from tiermesh.suggester.v1 import suggester_service_pb2 as pb
+from tiermesh_pack import Pack
 from tiermesh_runtime.errors import RpcError
+from tiermesh_suggester.candidates import Candidate
+from tiermesh_suggester.fallback import Asked
+from tiermesh_suggester.leading import Classified, Labels, Leading
+from tiermesh_suggester.track import Answer, Checks, Track, Turn
+from tiermesh_suggester.words import PackWords
 
 BY_DEPARTMENT, WITH_LAST_YEAR = "Show it by department", "Compare it with last year"
 MODEL, FALLBACK = pill_pb2.PILL_SOURCE_MODEL, pill_pb2.PILL_SOURCE_FALLBACK
@@ -185,3 +192,29 @@ async def test_after_a_failed_answer_informed_mode_spends_nothing_on_guesses(sta
     assert stage.executor.requests == []
     assert [event.pill.source for event in pills] == [FALLBACK] * 3
     assert done.done.fallback_cause == "answer_failed"
+
+
+class FaultyModel:
+    """Writes one candidate and then shows a fault of ours."""
+
+    async def pieces(self, _instructions: str, _message: str) -> AsyncGenerator[str, None]:
+        yield f'{{"pills": [{entry(BY_DEPARTMENT)},'
+        raise ZeroDivisionError
+
+
+class Agreeing:
+    """Takes everything for leave history."""
+
+    async def classify(self, candidates: Sequence[Candidate]) -> list[Classified]:
+        labels = Labels(intent="leave.history", probability=0.9)
+        return [Classified(each, replace(labels, intent=each.intent or labels.intent)) for each in candidates]
+
+
+async def test_a_fault_of_ours_costs_the_model_s_pills_and_not_the_pack_s(pack: Pack) -> None:
+    checks = Checks(pack, PackWords(pack), Leading(pack, frozenset(), min_probability=0.6))
+    track = Track(checks, FaultyModel(), Agreeing())
+    asked = Asked("leave.history", "rank", many=True)
+    turn = Turn("Who took the most leave?", asked, {}, ("manager",), 3, (), informed=False, classified=True)
+    pills = [pill async for pill in track.pills(turn, Answer())]
+    assert [pill.from_model for pill in pills] == [True, False, False]
+    assert track.fallback_cause == "failed"

@@ -10,8 +10,9 @@ import time
 from collections.abc import AsyncGenerator, Collection, Hashable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
+import structlog
 from tiermesh_pack import Pack
 
 from tiermesh_suggester.candidates import Candidate, Dropped, fault_of
@@ -167,22 +168,24 @@ class Track:
         words = message(turn.question, answer.so_far, turn.shown, mix.wanted)
         writing = asyncio.create_task(self._write(words, inbox))
         late = asyncio.create_task(_too_late(turn, answer))
+        tasks: set[asyncio.Task[Any]] = {writing, late}
         try:
             while True:
                 getting = asyncio.create_task(inbox.get())
+                tasks.add(getting)
                 await asyncio.wait({getting, late}, return_when=asyncio.FIRST_COMPLETED)
                 if not getting.done():
-                    getting.cancel()
                     self.fallback_cause = "late"
                     return
+                tasks.discard(getting)
                 wave = [getting.result(), *_at_hand(inbox)]
                 yield [candidate for candidate in wave if candidate is not None]
                 if wave[-1] is None:
                     return
         finally:
-            writing.cancel()
-            late.cancel()
-            await asyncio.wait({writing, late})
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     async def _write(self, words: str, inbox: asyncio.Queue[Candidate | None]) -> None:
         """Put the model's candidates into the inbox, and None after the last."""
@@ -194,6 +197,10 @@ class Track:
                         inbox.put_nowait(candidate)
         except ModelFailedError as error:
             self.fallback_cause = str(error)
+        except Exception as error:
+            # A fault of ours costs the model's pills, not the pack's.
+            self.fallback_cause = "failed"
+            structlog.get_logger().error("pills_model_fault", error=type(error).__name__, exc_info=error)
         else:
             reader.close()
         finally:
