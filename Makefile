@@ -62,6 +62,9 @@ faults: setup ## Act out every fault of providers over real sockets and print wh
 simulate-thresholds: setup ## Propose thresholds for tenants whose truth is known, a thousand runs each (2 minutes)
 	@$(BIN)/python -m tiermesh_insights.simulation
 
+soak: setup ## Stream 10,000 answers through one executor, cancel one in twenty, and look for what is left behind
+	@$(BIN)/python -m tests.faults.soak
+
 isolated: setup ## Install and test each service alone, with only what it declares (slow)
 	@tests/isolated.sh
 

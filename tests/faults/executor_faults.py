@@ -237,12 +237,14 @@ async def ask(client: Client) -> Answer | grpc.aio.AioRpcError:
 
 
 @asynccontextmanager
-async def executor_at(provider: Misbehaving, keys: Keys, prefill: bool = False) -> AsyncIterator[Client]:
+async def executor_at(
+    provider: Misbehaving, keys: Keys, prefill: bool = False, silence: float = SILENCE_SECONDS
+) -> AsyncIterator[Client]:
     """Run an executor in front of the provider, over real gRPC, without tools."""
     with tempfile.TemporaryDirectory() as folder:
         async with AsyncExitStack() as running:
             tools = await running.enter_async_context(serving(_no_tools(), _plain(Path(folder), keys)))
-            settings = _settings(Path(folder), provider, keys, prefill, tools.address)
+            settings = _settings(Path(folder), provider, keys, prefill, tools.address, silence)
             parts = await running.enter_async_context(build(settings))
             server = await running.enter_async_context(serving(parts, settings))
             channel = await running.enter_async_context(grpc.aio.insecure_channel(server.address))
@@ -262,10 +264,11 @@ def _plain(folder: Path, keys: Keys) -> ServiceSettings:
     return ServiceSettings(port=0, principal_public_key=keys.write_public(folder))
 
 
-def _settings(folder: Path, provider: Misbehaving, keys: Keys, prefill: bool, tools: str) -> ExecutorSettings:
+def _settings(
+    folder: Path, provider: Misbehaving, keys: Keys, prefill: bool, tools: str, silence: float
+) -> ExecutorSettings:
     protocol = "messages" if provider.protocol == "messages" else "chat-completions"
-    silence = int(SILENCE_SECONDS * 1000)
-    rows = "".join(TAG.format(tag=tag, prompt=prompt, silence=silence) for tag, prompt in PROMPTS.items())
+    rows = "".join(TAG.format(tag=tag, prompt=prompt, silence=int(silence * 1000)) for tag, prompt in PROMPTS.items())
     files = {
         "tags.yaml": MODELS.replace("PREFILL", str(prefill).lower()) + rows,
         "prices.yaml": PRICES,

@@ -57,8 +57,12 @@ class Misbehaving:
     protocol: Protocol
     # Model → steps, such as ["cut:mid", "ok"]; "fault:first" breaks before the first token, "fault:mid" in the answer.
     plans: Mapping[str, Sequence[str]]
+    # Words of a question → the step for it, whatever the plan says.
+    triggers: Mapping[str, str] = field(default_factory=dict)
     url: str = ""
     seen: list[Request] = field(default_factory=list)
+    answering: int = 0
+    _calm: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def asked(self) -> list[str]:
@@ -70,15 +74,28 @@ class Misbehaving:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
                 body = await _read_request(reader)
-                step = self._step(body)
-                if not await _Answer(self.protocol, body, reader, writer).give(step):
-                    break
+                self.answering += 1
+                self._calm.clear()
+                try:
+                    if not await _Answer(self.protocol, body, reader, writer).give(self._step(body)):
+                        break
+                finally:
+                    self.answering -= 1
+                    if not self.answering:
+                        self._calm.set()
         writer.close()
+
+    async def calm(self) -> None:
+        """Until no answer is under way: those that stall end when their client goes."""
+        if self.answering:
+            await self._calm.wait()
 
     def _step(self, body: Mapping[str, Any]) -> str:
         model = body["model"]
         plan = self.plans[model]
         step = plan[min(self.asked.count(model), len(plan) - 1)]
+        said = json.dumps(body["messages"][-1])
+        step = next((step for words, step in self.triggers.items() if words in said), step)
         prefilled = body["messages"][-1]["role"] == "assistant"
         self.seen.append(Request(model, asyncio.get_running_loop().time(), step, prefilled))
         return step
@@ -265,9 +282,11 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def misbehaving(protocol: Protocol, plans: Mapping[str, Sequence[str]]) -> AsyncIterator[Misbehaving]:
+async def misbehaving(
+    protocol: Protocol, plans: Mapping[str, Sequence[str]], triggers: Mapping[str, str] | None = None
+) -> AsyncIterator[Misbehaving]:
     """Run a provider on a free port."""
-    provider = Misbehaving(protocol, plans)
+    provider = Misbehaving(protocol, plans, triggers or {})
     connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
