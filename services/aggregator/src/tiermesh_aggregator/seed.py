@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         pack = load_pack(options.pack)
         target = address(options.database)
-        company = Company(options.employees, options.years, options.as_of, options.seed)
+        company = Company(options.employees, options.years, options.as_of, options.seed, options.source)
         known = {} if options.force else seeded_with(target)
         if known:
             return _already(console, known, company.facts(pack), dated=options.as_of is not None)
@@ -44,6 +44,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--years", type=int, default=3, help="full years before the current one (default 3)")
     parser.add_argument("--as-of", type=date.fromisoformat, help="last day of the data (default today)")
     parser.add_argument("--seed", type=int, default=7, help="another number makes another company (default 7)")
+    parser.add_argument(
+        "--source", type=Path, help="folder of the files that the pack's loader reads, where it reads any"
+    )
     parser.add_argument("--force", action="store_true", help="make the data anew, whatever is there")
     return parser.parse_args(arguments)
 

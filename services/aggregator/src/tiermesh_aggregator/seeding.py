@@ -1,4 +1,4 @@
-"""Fills a database with a pack's invented company: creates the tables of `schema.yaml`, loads the generator's chunks.
+"""Fills a database with a pack's data, invented or from files: creates the tables, loads the chunks.
 
 Works on both engines. What a database was seeded with stands in its table `tiermesh_seed`.
 """
@@ -44,6 +44,8 @@ class Company:
     years: int
     as_of: date | None
     seed: int = 7
+    source: Path | None = None
+    """Folder of files that the pack's loader reads; None when it invents its data."""
 
     def facts(self, pack: Pack) -> dict[str, str]:
         """What the database will remember."""
@@ -54,6 +56,7 @@ class Company:
             "years": str(self.years),
             "as_of": str(self.as_of or date.today()),
             "seed": str(self.seed),
+            **({"source": str(self.source)} if self.source else {}),
         }
 
 
@@ -113,6 +116,7 @@ def _chunks(pack: Pack, company: Company, progress: Progress) -> Iterator[tuple[
             years=company.years,
             as_of=company.as_of or date.today(),
             seed=company.seed,
+            **({"source": company.source} if company.source else {}),
             progress=progress,
         )
         yield from made
