@@ -13,6 +13,9 @@ Edge = tuple[str, str]
 
 
 def service(name: str) -> str:
+    """Return the part that a Deployment or job belongs to: tiers are one service, all jobs are one caller."""
+    if name.endswith("-jobs"):
+        return "jobs"
     return "executor" if name.startswith("executor") else name
 
 

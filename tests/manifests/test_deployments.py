@@ -194,3 +194,28 @@ def test_pods_roll_when_their_configuration_changes() -> None:
 def test_no_secret_is_written_down() -> None:
     for root in ROOTS:
         assert objects(root, "Secret") == []
+
+
+@pytest.mark.parametrize("root", SUITES)
+def test_jobs_are_as_restricted_as_services_and_run_what_their_image_has(root: str) -> None:
+    templates = [each["spec"]["jobTemplate"] for each in objects(root, "CronJob")]
+    names = {each["metadata"]["name"] for each in objects(root, "CronJob")}
+    assert names == {"refresh-views", "weekly-audit", "quarterly-tuning"}
+    for template in (*templates, *objects(root, "Job")):
+        pod = template["spec"]["template"]["spec"]
+        (one,) = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["automountServiceAccountToken"] is False
+        assert one["securityContext"]["readOnlyRootFilesystem"] is True
+        assert quantity(one["resources"]["requests"]["memory"]) <= quantity(one["resources"]["limits"]["memory"])
+        assert template["spec"]["activeDeadlineSeconds"]
+        assert {mount["name"] for mount in one["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+        importlib.import_module(one["args"][1])
+
+
+def test_in_production_the_schema_is_changed_by_a_job_and_not_by_the_service() -> None:
+    (job,) = objects("overlays/prod", "Job")
+    assert job["metadata"]["annotations"]["argocd.argoproj.io/hook"] == "PreSync"
+    (insights,) = [each for each in objects("overlays/prod", "Deployment") if each["metadata"]["name"] == "insights"]
+    assert settings_of(insights, "overlays/prod")["TIERMESH_INSIGHTS_MIGRATE"] == "false"
+    assert objects("overlays/dev", "Job") == []

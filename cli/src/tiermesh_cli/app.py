@@ -36,6 +36,7 @@ from tiermesh_cli.render import AnswerView
 from tiermesh_cli.running import RunningSuite
 from tiermesh_cli.sample import ask_samples
 from tiermesh_cli.seeding import seed_insights
+from tiermesh_cli.service_tokens import service_token
 from tiermesh_cli.stack import DEFAULT_PORTS, free_ports
 from tiermesh_cli.supervisor import StartFailedError, Supervisor
 from tiermesh_cli.up import PreparationFailedError, prepare, suite
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 app.add_typer(evaluation, name="eval")
 app.command("seed-insights")(seed_insights)
+app.command("service-token")(service_token)
 
 
 @app.command()

@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -60,6 +61,19 @@ def checked_address(address: str) -> str:
     if match is None or not 0 < int(match["port"]) < 65536:
         raise ValueError(f"{address!r} is no address; write host:port, such as 127.0.0.1:50051")
     return address
+
+
+def tls_credentials(
+    ca: Path | None, certificate: Path | None = None, key: Path | None = None
+) -> grpc.ChannelCredentials | None:
+    """Return what a channel over TLS is opened with: the CA of the callee, and what is shown to one that asks for it.
+
+    None without a CA: plaintext. OSError when a file cannot be read.
+    """
+    if ca is None:
+        return None
+    shown = (key.read_bytes(), certificate.read_bytes()) if key and certificate else (None, None)
+    return grpc.ssl_channel_credentials(ca.read_bytes(), *shown)
 
 
 @asynccontextmanager

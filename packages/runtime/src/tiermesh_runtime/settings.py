@@ -22,6 +22,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource, SettingsConfigDict
 
+from tiermesh_runtime.channels import tls_credentials
+
 EXIT_BAD_SETTINGS = 2
 S = TypeVar("S", bound="ServiceSettings")
 
@@ -77,10 +79,7 @@ class ServiceSettings(pydantic_settings.BaseSettings):
 
     def channel_credentials(self) -> grpc.ChannelCredentials | None:
         """Return what channels to other services are opened with, None for plaintext. Reads the files anew."""
-        if self.peer_ca is None:
-            return None
-        key, certificate = (path.read_bytes() if path else None for path in (self.tls_key, self.tls_certificate))
-        return grpc.ssl_channel_credentials(self.peer_ca.read_bytes(), key, certificate)
+        return tls_credentials(self.peer_ca, self.tls_certificate, self.tls_key)
 
     @property
     def service_name(self) -> str:

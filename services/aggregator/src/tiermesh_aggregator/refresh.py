@@ -11,7 +11,7 @@ import grpc
 from tiermesh.aggregator.v1 import aggregator_service_pb2 as pb
 from tiermesh.aggregator.v1 import aggregator_service_pb2_grpc as stubs
 from tiermesh.common.v1 import context_pb2
-from tiermesh_runtime.channels import checked_address
+from tiermesh_runtime.channels import open_channel, tls_credentials
 from tiermesh_runtime.errors import from_call
 from tiermesh_runtime.principal import METADATA_KEY
 
@@ -25,7 +25,8 @@ async def refresh(options: argparse.Namespace) -> int:
         request_id=uuid.uuid4().hex, tenant=options.tenant, pack_version=options.pack_version
     )
     failed = 0
-    async with grpc.aio.insecure_channel(checked_address(options.address)) as channel:
+    credentials = tls_credentials(options.tls_ca, options.tls_certificate, options.tls_key)
+    async with open_channel(options.address, credentials=credentials) as channel:
         stub = stubs.AggregatorServiceStub(channel)
         try:
             listed = await stub.ListViews(pb.ListViewsRequest(context=context), metadata=metadata, timeout=30)
@@ -51,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--token-file", type=Path, required=True, help='service principal of purpose "refresh-views"')
     parser.add_argument("--tenant", default="acme")
     parser.add_argument("--pack-version", required=True, help="such as hr@1.0.0")
+    parser.add_argument("--tls-ca", type=Path, help="PEM file of the CA of the aggregator's certificate")
+    parser.add_argument("--tls-certificate", type=Path, help="PEM file of the job's own certificate")
+    parser.add_argument("--tls-key", type=Path, help="PEM file of its key")
     parser.add_argument("--view", help="one view; absent refreshes all")
     options = parser.parse_args(arguments)
     try:

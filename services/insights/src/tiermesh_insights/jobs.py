@@ -19,7 +19,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from tiermesh.common.v1 import usage_pb2
 from tiermesh.insights.v1 import insights_service_pb2 as pb
 from tiermesh.insights.v1 import insights_service_pb2_grpc as rpc
-from tiermesh_runtime.channels import checked_address, open_channel
+from tiermesh_runtime.channels import checked_address, open_channel, tls_credentials
 from tiermesh_runtime.errors import from_call
 from tiermesh_runtime.principal import METADATA_KEY
 
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         token = options.token_file.read_text("utf-8").strip()
         address = checked_address(options.address)
-        credentials = grpc.ssl_channel_credentials(options.tls_ca.read_bytes()) if options.tls_ca else None
+        credentials = tls_credentials(options.tls_ca, options.tls_certificate, options.tls_key)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -167,6 +167,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--address", required=True, help="host:port of insights")
     parser.add_argument("--token-file", required=True, type=Path, help="file with a principal for insights")
     parser.add_argument("--tls-ca", type=Path, help="PEM file of the CA of insights' certificate")
+    parser.add_argument("--tls-certificate", type=Path, help="PEM file of the job's own certificate")
+    parser.add_argument("--tls-key", type=Path, help="PEM file of its key")
     parser.add_argument("--tenant", required=True)
     parser.add_argument("--days", type=int, default=0, help="how far back; 0 takes all, an audit a quarter")
     parser.add_argument("--sample", type=int, default=200, help="answers that an audit judges")
