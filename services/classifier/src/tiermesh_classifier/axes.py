@@ -12,6 +12,8 @@ from tiermesh_classifier.scores import NO_SIGNAL, AxisScore, Evidence, EvidenceK
 # Share of known words below which the trained model has little to go by.
 FAMILIAR = 0.34
 SURROUND_VERSION = "surround-1"
+# How ambiguous a text is that mixes a question with words to the router; and the most that its confidence can be.
+TANGLED = 0.75
 _MIX: Mapping[str, tuple[float, float, float, float]] = {
     # drill_down, compare, act, explain
     "count": (0.5, 0.3, 0.1, 0.1),
@@ -65,6 +67,15 @@ def surround(axes: Mapping[str, AxisScore], kinds: Mapping[str, str]) -> AxisSco
     evidence = (Evidence(EvidenceKind.RULE, f"shape_{row}", max(shares.values())),)
     distribution = {pill: share / total for pill, share in shares.items()} | {NO_SIGNAL: 0.0}
     return AxisScore(distribution, Stage.RULE, SURROUND_VERSION, evidence)
+
+
+def tangled(axes: Mapping[str, AxisScore]) -> dict[str, AxisScore]:
+    """The axes of a text in which a question and words to the router cannot be told apart: it needs asking back."""
+    evidence = (Evidence(EvidenceKind.RULE, "question_tangled_with_words_to_the_router", TANGLED),)
+    shares = {"yes": TANGLED, "no": 1.0 - TANGLED, NO_SIGNAL: 0.0}
+    if axes["ambiguous"].distribution.get("yes", 0.0) >= TANGLED:
+        return dict(axes)
+    return {**axes, "ambiguous": AxisScore(shares, Stage.RULE, axes["ambiguous"].version, evidence)}
 
 
 def kinds_of(intent: Mapping[str, float], kinds: Mapping[str, str]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from tiermesh_classifier.heads import Read, kept, reasons
 from tiermesh_classifier.history import History
 from tiermesh_classifier.reading.calendar import Calendar
 from tiermesh_classifier.reading.reader import Reader, Reading
+from tiermesh_classifier.reading.steering import Steered, steered
 from tiermesh_classifier.rules import Hit, RuleStage, evidence_of, spread
 from tiermesh_classifier.scores import (
     AXES,
@@ -53,13 +54,10 @@ class Question:
 
 
 class UncertainStage(Protocol):
-    """A stage that looks again at what the local ones left uncertain, such as a language model.
+    """A stage that looks again at what the local ones left uncertain, such as a language model; for one call."""
 
-    It gets whole scores and gives whole scores, so that an axis it does not touch keeps its stage and version.
-    """
-
-    async def refine(self, question: Question, scores: Scores) -> Scores:
-        """The scores with the uncertain axes replaced; the same scores when it cannot say better."""
+    async def refine(self, classifier: "Classifier", question: Question, scores: Scores) -> Scores:
+        """The scores with uncertain axes replaced; the same scores when it cannot say better."""
         ...
 
 
@@ -90,7 +88,8 @@ class Classifier:
 
     def score(self, question: Question, depth: Depth = Depth.FULL) -> Scores:
         """Every axis of one turn. Any text is valid; what cannot be told is "no_signal"."""
-        reading = self._reader.read(question.text, question.calendar)
+        clean = steered(question.text)
+        reading = self._reader.read(clean.rest, question.calendar)
         hits = self._rules.hits(reading)
         if depth is Depth.RULES:
             axes = {axis: self._rules.score(axis, hits) for axis in AXES}
@@ -101,6 +100,29 @@ class Classifier:
             known = self._rules.known(reading)
             if known is not None:
                 axes, confidence = dict(known.axes), known.confidence
+        if clean.tangled:
+            axes = shape.tangled(axes)
+        return self._whole(question, reading, axes, _doubted(confidence, clean))
+
+    def reconsidered(self, question: Question, scores: Scores, changed: Mapping[str, AxisScore]) -> Scores:
+        """The scores with axes replaced, and what follows from them: confidence, surround, slots, what is inherited.
+
+        For texts that hold no words to the router; no other is looked at again.
+        """
+        reading = self._reader.read(question.text, question.calendar)
+        look = self._look(reading, self._rules.hits(reading), question.history)
+        axes = {axis: changed.get(axis, scores.axes[axis]) for axis in AXES}
+        return self._whole(question, reading, axes, self._confidence(axes, look, truncated=reading.text.truncated))
+
+    def familiarity(self, question: Question) -> float:
+        """How far the words are the model's own, 0 to 1."""
+        reading = self._reader.read(question.text, question.calendar)
+        features = features_of(reading, question.history, ())
+        return _familiarity(self.artefact, features, reading, question.history)
+
+    def _whole(
+        self, question: Question, reading: Reading, axes: dict[str, AxisScore], confidence: Confidence
+    ) -> Scores:
         axes["surround"] = shape.surround(axes, self.words.kinds)
         inherits = self._inherits(axes, question.history)
         topic = question.history.topic
@@ -116,12 +138,15 @@ class Classifier:
     def _trained(
         self, reading: Reading, hits: Sequence[Hit], history: History
     ) -> tuple[dict[str, AxisScore], Confidence]:
+        look = self._look(reading, hits, history)
+        axes = {axis: self._axis(axis, look) for axis in AXES}
+        return axes, self._confidence(axes, look, truncated=reading.text.truncated)
+
+    def _look(self, reading: Reading, hits: Sequence[Hit], history: History) -> "_Look":
         features = features_of(reading, history, (hit.rule.name for hit in hits))
         vector = self.artefact.encoder.encode(features)
         familiar = _familiarity(self.artefact, features, reading, history)
-        look = _Look(vector, self.artefact.together.read(vector), hits, history, familiar, bool(reading.periods))
-        axes = {axis: self._axis(axis, look) for axis in AXES}
-        return axes, self._confidence(axes, look, truncated=reading.text.truncated)
+        return _Look(vector, self.artefact.together.read(vector), hits, history, familiar, bool(reading.periods))
 
     def _axis(self, axis: str, look: "_Look") -> AxisScore:
         read, hits, history = look.reads[axis], look.hits, look.history
@@ -176,6 +201,15 @@ class Classifier:
             continues=inherits and axes["position"].label in _CONTINUING,
         )
         return self._slots.fill(reading, sense, history)
+
+
+def _doubted(confidence: Confidence, clean: Steered) -> Confidence:
+    """What words to the router do to the confidence: nothing when they stand apart, and never anything upwards."""
+    if not clean.cleaned and not clean.tangled:
+        return confidence
+    told = Evidence(EvidenceKind.RULE, "words_to_the_router_not_followed", 0.0)
+    value = min(confidence.value, 1.0 - shape.TANGLED) if clean.tangled else confidence.value
+    return Confidence(value, confidence.version, (*confidence.evidence, told))
 
 
 def _familiarity(artefact: Artefact, features: Features, reading: Reading, history: History) -> float:

@@ -6,7 +6,7 @@ texts and batches go to one thread, so that the event loop keeps answering.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
@@ -18,25 +18,34 @@ from tiermesh.common.v1 import context_pb2, history_pb2
 from tiermesh_runtime.errors import RpcError
 
 from tiermesh_classifier.axes import SURROUND_VERSION
-from tiermesh_classifier.classifier import Classifier, Depth, Question
+from tiermesh_classifier.classifier import Classifier, Depth, Question, UncertainStage
 from tiermesh_classifier.reading.calendar import Calendar
 from tiermesh_classifier.scores import AXES, NO_SIGNAL, Scores
 from tiermesh_classifier.translation import depth_of, history_of, scores_to_wire, today_of
 
 _SURROUND = "surround"
 _CONFIDENCE = "confidence"
+# Makes the stage for what the local ones leave uncertain, for one call.
+StageForCall = Callable[[context_pb2.RequestContext], UncertainStage]
 
 
 class ClassifierServicer(ClassifierServiceServicer):
     """tiermesh.classifier.v1.ClassifierService over one classifier."""
 
     def __init__(
-        self, classifier: Classifier, executor: Executor, *, inline_characters: int, fiscal_start_month: int
+        self,
+        classifier: Classifier,
+        executor: Executor,
+        *,
+        inline_characters: int,
+        fiscal_start_month: int,
+        uncertain: StageForCall | None = None,
     ) -> None:
         self._classifier = classifier
         self._executor = executor
         self._inline = inline_characters
         self._fiscal = fiscal_start_month
+        self._uncertain = uncertain
 
     async def Classify(
         self, request: pb.ClassifyRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -50,6 +59,8 @@ class ClassifierServicer(ClassifierServiceServicer):
             scores = self._classifier.score(question, depth)
         else:
             scores = await self._in_thread(question, depth)
+        if depth is Depth.FULL and self._uncertain is not None:
+            scores = await self._uncertain(request.context).refine(self._classifier, question, scores)
         return pb.ClassifyResponse(scores=scores_to_wire(scores), elapsed=_since(started))
 
     async def ClassifyBatch(

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
+from tiermesh_runtime.channels import checked_address
 from tiermesh_runtime.settings import ServiceSettings
 
 
@@ -23,3 +24,21 @@ class ClassifierSettings(ServiceSettings):
     inline_characters: int = Field(
         600, ge=0, le=8000, description="longest text that is scored on the event loop; longer ones go to a thread"
     )
+    executor_address: str | None = Field(
+        None, description="host:port of the executor that serves the language-model stage; unset leaves that stage out"
+    )
+    model_seconds: float = Field(2.0, gt=0, le=60, description="longest time that the language model gets for a turn")
+    model_least_seconds: float = Field(
+        0.25, ge=0, le=60, description="with less time than this left of a call the language model is not asked"
+    )
+    model_in_flight: int = Field(8, ge=1, le=1000, description="turns that may wait for the language model at once")
+    model_failures: int = Field(5, ge=1, le=1000, description="failures in a row after which it is left alone")
+    model_pause_seconds: float = Field(30.0, gt=0, le=3600, description="how long it is left alone then")
+    model_max_cost_micros: int = Field(
+        0, ge=0, description="most that one call may cost, in micro-dollars; 0 is no limit of its own"
+    )
+
+    @field_validator("executor_address")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        return None if value is None else checked_address(value)
