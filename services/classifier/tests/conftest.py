@@ -20,6 +20,7 @@ from tiermesh_classifier.assembly import assemble_with
 from tiermesh_classifier.classifier import Classifier, Question
 from tiermesh_classifier.history import NO_HISTORY, History
 from tiermesh_classifier.lexicon import load_lexicon
+from tiermesh_classifier.live import Live
 from tiermesh_classifier.reading.calendar import Calendar
 from tiermesh_classifier.reading.reader import Reader, Reading
 from tiermesh_classifier.scores import Scores
@@ -109,7 +110,7 @@ def executor() -> Iterator[ThreadPoolExecutor]:
 @pytest.fixture
 async def served(classifier: Classifier, executor: ThreadPoolExecutor, tmp_path: Path) -> AsyncIterator[Served]:
     keys = new_keys()
-    servicer = ClassifierServicer(classifier, executor, inline_characters=600, fiscal_start_month=1)
+    servicer = ClassifierServicer(Live(classifier), executor, inline_characters=600, fiscal_start_month=1)
     registration = Registration(
         add_ClassifierServiceServicer_to_server, servicer, "tiermesh.classifier.v1.ClassifierService"
     )

@@ -10,6 +10,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tiermesh_classifier.classifier import Classifier, Question
 from tiermesh_classifier.evaluation import facts_of, policy_history, policy_scores
 from tiermesh_classifier.history import NO_HISTORY
@@ -103,7 +105,9 @@ def injections() -> Sequence[str]:
         pytest.skip("TIERMESH_INJECTION_SETS names no folder with the public injection sets")
     every = int(os.environ.get("TIERMESH_INJECTION_EVERY", "25"))
     texts = [
-        json.loads(line)["text"] for name in SETS for line in (Path(folder) / name).read_text("utf-8").splitlines()
+        json.loads(line)["text"]
+        for name in SETS
+        for line in (Path(folder) / name).read_text("utf-8").strip().split("\n")
     ]
     return texts[::every]
 
@@ -183,3 +187,15 @@ async def _harmed(
         if lowered or any(local.axes[axis].label != refined.axes[axis].label for axis in SCOPE):
             harmed.append(text)
     return harmed
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=st.lists(st.one_of(st.sampled_from([*DOWN, *UP, *QUESTIONS]), st.text(max_size=30)), max_size=6))
+def test_what_is_taken_out_leaves_every_other_character_in_its_place(text: list[str]) -> None:
+    whole = " ".join(text)
+
+    found = steered(whole)
+
+    assert len(found.rest) == len(whole)
+    assert all(kept in (" ", raw) for kept, raw in zip(found.rest, whole, strict=True))
+    assert found.cleaned == (found.rest != whole)

@@ -1,9 +1,11 @@
 """Starts the classifier: settings, pack and artefact, servicer, serve."""
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from tiermesh.classifier.v1.classifier_service_pb2_grpc import add_ClassifierServiceServicer_to_server
 from tiermesh.common.v1.context_pb2 import RequestContext
@@ -21,9 +23,11 @@ from tiermesh_classifier.language_model.breaker import CircuitBreaker
 from tiermesh_classifier.language_model.executor import ExecutorModel
 from tiermesh_classifier.language_model.prompt import make_prompt
 from tiermesh_classifier.language_model.stage import LanguageModelStage, Limits, OneCall
+from tiermesh_classifier.live import Live, Reloader
 from tiermesh_classifier.servicer import ClassifierServicer, StageForCall
 from tiermesh_classifier.settings import ClassifierSettings
-from tiermesh_classifier.telemetry import ModelStageMetrics
+from tiermesh_classifier.telemetry import DriftMetrics, ModelStageMetrics
+from tiermesh_classifier.vocabulary import PackWords
 
 # Of a call's time, what its answer needs to travel back.
 _RESERVE_SECONDS = 0.03
@@ -31,17 +35,23 @@ _RESERVE_SECONDS = 0.03
 
 @asynccontextmanager
 async def build(settings: ClassifierSettings) -> AsyncIterator[ServiceParts]:
-    """Loads pack and artefact and gives the service's parts; ends the thread after the drain."""
+    """Loads pack and artefacts and gives the service's parts; ends the watching and the thread after the drain."""
     pack = _pack(settings)
-    classifier = _classifier(settings, pack)
+    metrics = DriftMetrics()
     async with AsyncExitStack() as stack:
         executor = stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="classify"))
+        live = _live(settings, pack, metrics, stack)
+        words = live.current.words
+        stage = _language_model(settings, pack, words)
         servicer = ClassifierServicer(
-            classifier,
+            live,
             executor,
             inline_characters=settings.inline_characters,
-            fiscal_start_month=settings.fiscal_year_start or classifier.words.fiscal_start_month,
-            uncertain=await _language_model(settings, pack, classifier, stack),
+            fiscal_start_month=settings.fiscal_year_start or words.fiscal_start_month,
+            uncertain=None if stage is None else await _for_calls(stage, settings, stack),
+            language_model_version="" if stage is None else stage.prompt.version,
+            shadow_share=settings.shadow_share,
+            metrics=metrics,
         )
         yield ServiceParts(
             name="classifier",
@@ -63,26 +73,52 @@ def _pack(settings: ClassifierSettings) -> Pack:
         raise StartupError(f"TIERMESH_CLASSIFIER_PACK: cannot load {settings.pack}: {error}") from error
 
 
-def _classifier(settings: ClassifierSettings, pack: Pack) -> Classifier:
+def _live(settings: ClassifierSettings, pack: Pack, metrics: DriftMetrics, stack: AsyncExitStack) -> Live:
+    """The artefact in force and the one in the shadow, both watched."""
+
+    def load(folder: Path) -> Classifier:
+        return assemble(pack, folder)
+
+    def watching(folder: Path, role: str) -> Reloader:
+        return Reloader(folder, load, lambda swapped: metrics.artefact_loaded(role, swapped=swapped))
+
+    def keep_looking(reloader: Reloader, put: Callable[[Classifier], None]) -> None:
+        if settings.reload_seconds:
+            stack.callback(asyncio.create_task(reloader.watch(settings.reload_seconds, put)).cancel)
+
+    current = watching(settings.artefact, "current")
+    live = Live(_first(settings.artefact, load, "ARTEFACT"))
+    keep_looking(current, live.put_current)
+    if settings.shadow_artefact is not None:
+        shadow = watching(settings.shadow_artefact, "shadow")
+        live.put_shadow(_first(settings.shadow_artefact, load, "SHADOW_ARTEFACT"))
+        keep_looking(shadow, live.put_shadow)
+    return live
+
+
+def _first(folder: Path, load: Callable[[Path], Classifier], setting: str) -> Classifier:
     try:
-        return assemble(pack, settings.artefact)
+        return load(folder)
     except ArtefactError as error:
-        raise StartupError(f"TIERMESH_CLASSIFIER_ARTEFACT: {error}") from error
+        raise StartupError(f"TIERMESH_CLASSIFIER_{setting}: {error}") from error
 
 
-async def _language_model(
-    settings: ClassifierSettings, pack: Pack, classifier: Classifier, stack: AsyncExitStack
-) -> StageForCall | None:
+def _language_model(settings: ClassifierSettings, pack: Pack, words: PackWords) -> LanguageModelStage | None:
     """The language-model stage; none when no executor is named."""
     if settings.executor_address is None:
         return None
-    stub = ExecutorServiceStub(await stack.enter_async_context(open_channel(settings.executor_address)))
-    stage = LanguageModelStage(
-        make_prompt(classifier.words, pack.vocabulary.examples),
+    return LanguageModelStage(
+        make_prompt(words, pack.vocabulary.examples),
         CircuitBreaker(settings.model_failures, settings.model_pause_seconds),
         Limits(settings.model_seconds, settings.model_least_seconds, _RESERVE_SECONDS, settings.model_in_flight),
         ModelStageMetrics().observe,
     )
+
+
+async def _for_calls(stage: LanguageModelStage, settings: ClassifierSettings, stack: AsyncExitStack) -> StageForCall:
+    """What makes the stage for one call: it goes out under that call's principal."""
+    channel = open_channel(str(settings.executor_address), credentials=settings.channel_credentials())
+    stub = ExecutorServiceStub(await stack.enter_async_context(channel))
 
     def for_call(context: RequestContext) -> UncertainStage:
         return OneCall(stage, ExecutorModel(stub, context, settings.model_max_cost_micros))

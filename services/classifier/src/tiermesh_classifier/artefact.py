@@ -4,6 +4,7 @@ Saved by training, loaded memory-mapped by the service; what does not belong tog
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -90,7 +91,8 @@ def save(trained: Trained, folder: Path) -> str:
         "provenance": trained.provenance,
         "files": files,
     }
-    (folder / "manifest.json").write_bytes(_json(manifest))
+    # Last, so that who sees a new manifest finds all that it names.
+    _replace(folder / "manifest.json", _json(manifest))
     return _digest(_json(manifest))[:12]
 
 
@@ -164,13 +166,21 @@ def _confidence(folder: Path, manifest: Mapping[str, Any], calibration: Mapping[
 
 
 def _save_array(folder: Path, name: str, array: np.ndarray, files: dict[str, str]) -> None:
-    np.save(folder / name, np.ascontiguousarray(array), allow_pickle=False)
-    files[name] = _digest((folder / name).read_bytes())
+    content = io.BytesIO()
+    np.save(content, np.ascontiguousarray(array), allow_pickle=False)
+    _write(folder, name, content.getvalue(), files)
 
 
 def _write(folder: Path, name: str, content: bytes, files: dict[str, str]) -> None:
-    (folder / name).write_bytes(content)
+    _replace(folder / name, content)
     files[name] = _digest(content)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """A new file in the place of the old one: a service that has the old one mapped keeps its bytes."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_bytes(content)
+    fresh.replace(path)
 
 
 def _read(path: Path) -> bytes:

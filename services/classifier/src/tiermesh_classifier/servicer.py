@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
+from zlib import crc32
 
 import grpc
+import structlog
 from google.protobuf.duration_pb2 import Duration
 from tiermesh.classifier.v1 import classifier_service_pb2 as pb
 from tiermesh.classifier.v1.classifier_service_pb2_grpc import ClassifierServiceServicer
@@ -19,8 +21,10 @@ from tiermesh_runtime.errors import RpcError
 
 from tiermesh_classifier.axes import SURROUND_VERSION
 from tiermesh_classifier.classifier import Classifier, Depth, Question, UncertainStage
+from tiermesh_classifier.live import Live
 from tiermesh_classifier.reading.calendar import Calendar
 from tiermesh_classifier.scores import AXES, NO_SIGNAL, Scores
+from tiermesh_classifier.telemetry import DriftMetrics
 from tiermesh_classifier.translation import depth_of, history_of, scores_to_wire, today_of
 
 _SURROUND = "surround"
@@ -30,79 +34,119 @@ StageForCall = Callable[[context_pb2.RequestContext], UncertainStage]
 
 
 class ClassifierServicer(ClassifierServiceServicer):
-    """tiermesh.classifier.v1.ClassifierService over one classifier."""
+    """tiermesh.classifier.v1.ClassifierService over the classifier in force."""
 
     def __init__(
         self,
-        classifier: Classifier,
+        live: Live,
         executor: Executor,
         *,
         inline_characters: int,
         fiscal_start_month: int,
         uncertain: StageForCall | None = None,
+        language_model_version: str = "",
+        shadow_share: float = 0.0,
+        metrics: DriftMetrics | None = None,
     ) -> None:
-        self._classifier = classifier
+        self._live = live
         self._executor = executor
         self._inline = inline_characters
         self._fiscal = fiscal_start_month
         self._uncertain = uncertain
+        self._language_model_version = language_model_version
+        self._shadow_share = shadow_share
+        self._metrics = metrics or DriftMetrics()
 
     async def Classify(
         self, request: pb.ClassifyRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ClassifyResponse:
         """Scores one turn."""
         started = time.perf_counter()
-        self._check_version(request.context)
-        question = self._question(request.text, request.history, request.context)
+        classifier = self._checked(request.context)
+        question = self._question(classifier, request.text, request.history, request.context)
         depth = depth_of(request.depth)
-        if len(request.text) <= self._inline:
-            scores = self._classifier.score(question, depth)
-        else:
-            scores = await self._in_thread(question, depth)
+        local = await self._scored(classifier, question, depth)
+        scores = local
         if depth is Depth.FULL and self._uncertain is not None:
-            scores = await self._uncertain(request.context).refine(self._classifier, question, scores)
-        return pb.ClassifyResponse(scores=scores_to_wire(scores), elapsed=_since(started))
+            scores = await self._uncertain(request.context).refine(classifier, question, local)
+        self._metrics.scored(scores)
+        shadow = await self._shadowed(question, depth, local, request.context)
+        return pb.ClassifyResponse(
+            scores=scores_to_wire(scores),
+            shadow=None if shadow is None else scores_to_wire(shadow),
+            elapsed=_since(started),
+        )
 
     async def ClassifyBatch(
         self, request: pb.ClassifyBatchRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.ClassifyBatchResponse:
-        """Scores turns in order."""
+        """Scores turns in order, all with the same artefact."""
         started = time.perf_counter()
-        self._check_version(request.context)
+        classifier = self._checked(request.context)
         depth = depth_of(request.depth)
         found = []
         for item in request.items:
-            question = self._question(item.text, item.history, request.context)
-            found.append(scores_to_wire(await self._in_thread(question, depth)))
+            question = self._question(classifier, item.text, item.history, request.context)
+            found.append(scores_to_wire(await self._in_thread(classifier, question, depth)))
         return pb.ClassifyBatchResponse(scores=found, elapsed=_since(started))
 
     async def DescribeVocabulary(
         self, request: pb.DescribeVocabularyRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.DescribeVocabularyResponse:
         """Says which labels each axis has, and which versions are loaded."""
-        self._check_version(request.context)
-        words, artefact = self._classifier.words, self._classifier.artefact
+        classifier = self._checked(request.context)
+        words, artefact, shadow = classifier.words, classifier.artefact, self._live.shadow
         versions = {axis: artefact.heads[axis].version for axis in AXES} | {_SURROUND: SURROUND_VERSION}
         axes = [_axis(name, words.labels[name], version) for name, version in versions.items()]
         axes.append(
             pb.DescribeVocabularyResponse.Axis(name=_CONFIDENCE, version=artefact.confidence.version, served=True)
         )
         return pb.DescribeVocabularyResponse(
-            axes=axes, vocabulary_version=words.version, artefact_version=artefact.version
+            axes=axes,
+            vocabulary_version=words.version,
+            artefact_version=artefact.version,
+            shadow_artefact_version="" if shadow is None else shadow.artefact.version,
+            language_model_version=self._language_model_version,
         )
 
     def _question(
-        self, text: str, history: history_pb2.RoutingHistory, context: context_pb2.RequestContext
+        self,
+        classifier: Classifier,
+        text: str,
+        history: history_pb2.RoutingHistory,
+        context: context_pb2.RequestContext,
     ) -> Question:
-        past = history_of(history, self._classifier.words.version)
+        past = history_of(history, classifier.words.version)
         return Question(text, past, Calendar(today_of(context), self._fiscal))
 
-    async def _in_thread(self, question: Question, depth: Depth) -> Scores:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._classifier.score, question, depth)
+    async def _scored(self, classifier: Classifier, question: Question, depth: Depth) -> Scores:
+        if len(question.text) <= self._inline:
+            return classifier.score(question, depth)
+        return await self._in_thread(classifier, question, depth)
 
-    def _check_version(self, context: context_pb2.RequestContext) -> None:
-        loaded = self._classifier.words.version
+    async def _in_thread(self, classifier: Classifier, question: Question, depth: Depth) -> Scores:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, classifier.score, question, depth)
+
+    async def _shadowed(
+        self, question: Question, depth: Depth, scores: Scores, context: context_pb2.RequestContext
+    ) -> Scores | None:
+        """What the second artefact says, compared with what the local stages of the first said; never an error."""
+        shadow = self._live.shadow
+        if shadow is None or not _drawn(context.request_id, self._shadow_share):
+            return None
+        try:
+            found = await self._scored(shadow, question, depth)
+        except Exception:  # a candidate's fault is for the log, not for the person who asked
+            structlog.get_logger().exception("shadow_failed", version=shadow.artefact.version)
+            return None
+        self._metrics.shadowed(scores, found)
+        return found
+
+    def _checked(self, context: context_pb2.RequestContext) -> Classifier:
+        """The classifier that serves this call to its end."""
+        classifier = self._live.current
+        loaded = classifier.words.version
         if context.pack_version != loaded:
             raise RpcError(
                 grpc.StatusCode.FAILED_PRECONDITION,
@@ -110,6 +154,12 @@ class ClassifierServicer(ClassifierServiceServicer):
                 f"this classifier has {loaded} loaded, the request is for {context.pack_version}",
                 metadata={"loaded": loaded, "requested": context.pack_version},
             )
+        return classifier
+
+
+def _drawn(request_id: str, share: float) -> bool:
+    """Whether a request is in the sample: the same on every replica and for every try."""
+    return crc32(request_id.encode()) < share * 2**32
 
 
 def _axis(name: str, labels: Mapping[str, str], version: str) -> pb.DescribeVocabularyResponse.Axis:

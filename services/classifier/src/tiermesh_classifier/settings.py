@@ -24,6 +24,13 @@ class ClassifierSettings(ServiceSettings):
     inline_characters: int = Field(
         600, ge=0, le=8000, description="longest text that is scored on the event loop; longer ones go to a thread"
     )
+    reload_seconds: float = Field(
+        5.0, ge=0, le=3600, description="how often to look for a new artefact in its folder; 0 never looks"
+    )
+    shadow_artefact: Path | None = Field(
+        None, description="folder of a second artefact that scores a share of the turns for the decision log alone"
+    )
+    shadow_share: float = Field(0.1, ge=0, le=1, description="share of turns that the second artefact scores")
     executor_address: str | None = Field(
         None, description="host:port of the executor that serves the language-model stage; unset leaves that stage out"
     )

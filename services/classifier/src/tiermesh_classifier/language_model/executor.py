@@ -1,19 +1,24 @@
 """The model behind `executor.Generate` with the tag `classify`, for one turn. The executor books what it costs."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import grpc
 import structlog
 from tiermesh.common.v1 import answer_pb2, context_pb2
 from tiermesh.executor.v1 import executor_service_pb2 as pb
-from tiermesh.executor.v1.executor_service_pb2_grpc import ExecutorServiceAsyncStub
 from tiermesh_runtime import deadlines
 from tiermesh_runtime.channels import abandoning
 from tiermesh_runtime.errors import from_call
 
 from tiermesh_classifier.language_model.prompt import Prompt
 from tiermesh_classifier.language_model.stage import ModelDeclinedError, ModelUnavailableError, Said
+
+if TYPE_CHECKING:  # known to its stub file only
+    from tiermesh.executor.v1.executor_service_pb2_grpc import ExecutorServiceAsyncStub
 
 TAG = "classify"
 # About this one text, not about the health of the models: a text must not be able to open the breaker.

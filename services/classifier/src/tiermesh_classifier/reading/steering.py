@@ -13,7 +13,9 @@ import yaml
 
 from tiermesh_classifier.reading.text import read_text
 
-_SENTENCE = re.compile(r"[^.?!;\n\r]+[.?!;\n\r]*")
+_BETWEEN_SENTENCES = re.compile(r"(?<=[.?!;])(?=\s)|(?<=[\n\r])")
+# So many words before the first sign of a sentence may be a question of their own.
+_LED = 3
 # What is left of a text is a question that can stand for itself when it is no longer than this.
 _PLAIN = 300
 
@@ -45,10 +47,17 @@ def steered(text: str) -> Steered:
     """Takes such sentences out; a text that holds nothing else stays as it is."""
     if steering_sign(text) is None:
         return Steered(text, cleaned=False, tangled=False)
-    parts = _SENTENCE.findall(text)
-    blanked = [" " * len(part) if steering_sign(part) is not None else part for part in parts]
-    rest = "".join(blanked)
-    said = rest.split()
-    if len(rest) != len(text) or not any(map(str.isalpha, rest)):
+    parts = _BETWEEN_SENTENCES.split(text)
+    before = [_words_before_a_sign(part) for part in parts]
+    rest = "".join(" " * len(part) if at is not None else part for part, at in zip(parts, before, strict=True))
+    if not any(map(str.isalpha, rest)):
         return Steered(text, cleaned=False, tangled=len(parts) > 1)
-    return Steered(rest, cleaned=rest != text, tangled=rest == text or len(" ".join(said)) > _PLAIN)
+    led = any(at is not None and at >= _LED for at in before)
+    return Steered(rest, cleaned=rest != text, tangled=led or rest == text or len(" ".join(rest.split())) > _PLAIN)
+
+
+def _words_before_a_sign(sentence: str) -> int | None:
+    """How many words stand before the first sign of a sentence; None when it holds none."""
+    folded = read_text(sentence).folded
+    found = [match.start() for _, pattern in _signs() if (match := pattern.search(folded))]
+    return len(folded[: min(found)].split()) if found else None

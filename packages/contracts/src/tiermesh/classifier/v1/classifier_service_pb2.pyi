@@ -270,8 +270,14 @@ class DescribeVocabularyResponse(_message.Message):
     AXES_FIELD_NUMBER: _builtins.int
     VOCABULARY_VERSION_FIELD_NUMBER: _builtins.int
     ARTEFACT_VERSION_FIELD_NUMBER: _builtins.int
+    SHADOW_ARTEFACT_VERSION_FIELD_NUMBER: _builtins.int
+    LANGUAGE_MODEL_VERSION_FIELD_NUMBER: _builtins.int
     vocabulary_version: _builtins.str
     artefact_version: _builtins.str
+    shadow_artefact_version: _builtins.str
+    """Version of the artefact that runs in the shadow; empty when none does."""
+    language_model_version: _builtins.str
+    """Version of the prompt of the language-model stage; empty when that stage is off."""
     @_builtins.property
     def axes(self) -> _containers.RepeatedCompositeFieldContainer[Global___DescribeVocabularyResponse.Axis]: ...
     def __init__(
@@ -280,10 +286,12 @@ class DescribeVocabularyResponse(_message.Message):
         axes: _abc.Iterable[Global___DescribeVocabularyResponse.Axis] | None = ...,
         vocabulary_version: _builtins.str = ...,
         artefact_version: _builtins.str = ...,
+        shadow_artefact_version: _builtins.str = ...,
+        language_model_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artefact_version", b"artefact_version", "axes", b"axes", "vocabulary_version", b"vocabulary_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artefact_version", b"artefact_version", "axes", b"axes", "language_model_version", b"language_model_version", "shadow_artefact_version", b"shadow_artefact_version", "vocabulary_version", b"vocabulary_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,82 @@
+"""The classifier in force, and how a new artefact takes its place while calls go on.
+
+A call takes `Live.current` once and keeps it to its end, so a swap drops and mixes nothing. What cannot be used leaves
+the last good one in force.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from tiermesh_classifier.classifier import Classifier
+
+Stamp = tuple[int, int, int] | None
+
+
+@dataclass
+class Live:
+    """What serves now; replaced as a whole, on the event loop only."""
+
+    current: Classifier
+    # Scores a share of the turns beside it, for the decision log alone.
+    shadow: Classifier | None = None
+
+    def put_current(self, classifier: Classifier) -> None:
+        """From the next call on this one serves."""
+        self.current = classifier
+
+    def put_shadow(self, classifier: Classifier) -> None:
+        """From the next call on this one runs in the shadow."""
+        self.shadow = classifier
+
+
+class Reloader:
+    """Watches the manifest of one artefact folder. Training writes it last, so a new one means that all is there."""
+
+    def __init__(
+        self,
+        folder: Path,
+        load: Callable[[Path], Classifier],
+        observe: Callable[[bool], None],
+    ) -> None:
+        """Make it before the first load: a change in between is then seen. `observe` gets whether a swap went well."""
+        self._folder = folder
+        self._load = load
+        self._observe = observe
+        self._seen = stamp_of(folder)
+
+    async def watch(self, seconds: float, put: Callable[[Classifier], None]) -> None:
+        """Looks every so often, until cancelled."""
+        while True:
+            await asyncio.sleep(seconds)
+            await self.check(put)
+
+    async def check(self, put: Callable[[Classifier], None]) -> bool:
+        """Swaps when there is a new manifest with a good artefact; a refused one is tried again when it changes."""
+        stamp = await asyncio.to_thread(stamp_of, self._folder)
+        if stamp == self._seen:
+            return False
+        self._seen = stamp
+        log = structlog.get_logger().bind(artefact=str(self._folder))
+        try:
+            classifier = await asyncio.to_thread(self._load, self._folder)
+        except Exception as error:  # whatever is wrong with new files, the last good artefact serves on
+            log.warning("artefact_refused", problem=str(error), kind=type(error).__name__)
+            self._observe(False)
+            return False
+        put(classifier)
+        log.info("artefact_swapped", version=classifier.artefact.version)
+        self._observe(True)
+        return True
+
+
+def stamp_of(folder: Path) -> Stamp:
+    """Changes when the manifest is replaced, also behind a symbolic link; None when there is none."""
+    try:
+        found = (folder / "manifest.json").stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
