@@ -11,7 +11,7 @@ ours := packages/contracts packages/runtime packages/policy packages/pack packag
         simulator cli
 python_sources := packages services simulator cli tests packs k8s
 
-.PHONY: help setup run demo test lint types faults dashboards proto proto-check proto-release train seed isolated clean simulate-thresholds
+.PHONY: help setup run demo test lint types faults dashboards proto proto-check proto-release train seed isolated clean simulate-thresholds kills
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ lint: setup proto-check ## Ruff, import arrows, protos and generated code, shell
 
 types: setup ## Mypy, strict
 	@$(BIN)/mypy $(addsuffix /src,$(filter-out packages/contracts,$(ours)))
+
+kills: setup ## Kill sender, insights and database a hundred times under load, then take the database away for ten minutes
+	@$(BIN)/python -m tests.faults.kills --kills 100 --outage-seconds 600
 
 faults: setup ## Act out every fault of providers over real sockets and print what came of it
 	@$(BIN)/python -m tests.faults

@@ -180,3 +180,37 @@ async def test_two_processes_can_share_one_file(path: Path) -> None:
     assert sorted(receiver.records) == [b"1", b"2"]
     await one.close()
     await other.close()
+
+
+async def test_a_full_disk_refuses_the_new_record_and_takes_records_again_when_there_is_room(path: Path) -> None:
+    spool = Spool.open(path)
+    # SQLite then answers as it does when the file system has no room: "database or disk is full".
+    pages = await spool._run(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
+    await spool._run(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages + 5}").fetchall())
+    taken = []
+    while await spool.append("usage", b"x" * 1000 + b"%d" % len(taken)):
+        taken.append(b"x" * 1000 + b"%d" % len(taken))
+        assert len(taken) < 1000, "the disk never got full"
+    assert taken
+    receiver = Receiver(len(taken))
+    await run_until_complete(spool, "usage", receiver)
+    assert receiver.records == taken
+    assert await spool.append("usage", b"room again")
+    await spool.close()
+
+
+async def test_a_receiver_that_is_away_for_long_gets_everything_in_order_when_it_is_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tiermesh_runtime.spool._BACKOFF_FIRST", 0.0)
+    spool = Spool.open(path)
+    receiver = Receiver(60, failures=30)
+    stop = asyncio.Event()
+    delivery = asyncio.create_task(spool.deliver("usage", receiver, stop, batch_size=7))
+    for number in range(60):
+        assert await spool.append("usage", b"%d" % number)
+    await asyncio.wait_for(receiver.complete.wait(), 30)
+    stop.set()
+    await asyncio.wait_for(delivery, 10)
+    assert receiver.records == [b"%d" % number for number in range(60)]
+    await spool.close()

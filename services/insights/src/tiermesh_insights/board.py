@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import structlog
 
 from tiermesh_insights.records import PolicyRow
-from tiermesh_insights.store import Store, StoreUnavailableError
+from tiermesh_insights.store import Store
 
 # Another process may have applied something.
 LOOK_SECONDS = 2.0
@@ -36,8 +36,8 @@ class PolicyBoard:
         while not stop.is_set():
             try:
                 await self.look()
-            except StoreUnavailableError as error:
-                structlog.get_logger().warning("policies_not_read", error=type(error.__cause__).__name__)
+            except Exception as error:  # whatever it is, calls go on and the next round tries again
+                structlog.get_logger().warning("policies_not_read", error=type(error.__cause__ or error).__name__)
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
                     await stop.wait()

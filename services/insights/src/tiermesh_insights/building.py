@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import structlog
 from tiermesh.insights.v1.insights_service_pb2_grpc import add_InsightsServiceServicer_to_server
 from tiermesh_runtime.channels import open_channel
 from tiermesh_runtime.server import Registration, ServiceParts
@@ -23,6 +24,7 @@ from tiermesh_insights.settings import InsightsSettings, load_tuning
 from tiermesh_insights.store import Store, StoreUnavailableError
 from tiermesh_insights.upkeep import Upkeep
 
+_TRY_AGAIN_SECONDS = 1.0
 SERVICE = "tiermesh.insights.v1.InsightsService"
 
 
@@ -31,12 +33,7 @@ async def build(settings: InsightsSettings) -> AsyncIterator[ServiceParts]:
     """Open the store, start what goes on beside the calls, give the service's parts."""
     tuning = load_tuning(settings.tuning)
     async with AsyncExitStack() as stack:
-        try:
-            store = await Store.open(
-                with_password(settings.database, settings.database_password_file), migrate=settings.migrate
-            )
-        except StoreUnavailableError as error:
-            raise StartupError(f"TIERMESH_INSIGHTS_DATABASE: cannot open {settings.database}: {error}") from error
+        store = await _opened(settings)
         stack.push_async_callback(store.close)
         metrics = Metrics()
         analysis = Analysis(store, tuning)
@@ -57,3 +54,18 @@ async def build(settings: InsightsSettings) -> AsyncIterator[ServiceParts]:
         servicer = InsightsServicer(store, analysis, board, metrics, auditing)
         registration = Registration(add_InsightsServiceServicer_to_server, servicer, SERVICE)
         yield ServiceParts(name="insights", registrations=[registration], audience="insights")
+
+
+async def _opened(settings: InsightsSettings) -> Store:
+    """Open the store. A PostgreSQL that is not up yet is waited for, as long as the setting says: not ready meanwhile."""
+    address = with_password(settings.database, settings.database_password_file)
+    loop = asyncio.get_running_loop()
+    give_up = loop.time() + (settings.database_wait_seconds if address.startswith("postgresql://") else 0.0)
+    while True:
+        try:
+            return await Store.open(address, migrate=settings.migrate)
+        except StoreUnavailableError as error:
+            if loop.time() >= give_up:
+                raise StartupError(f"TIERMESH_INSIGHTS_DATABASE: cannot open {settings.database}: {error}") from error
+            structlog.get_logger().warning("database_awaited", error=type(error.__cause__ or error).__name__)
+            await asyncio.sleep(_TRY_AGAIN_SECONDS)

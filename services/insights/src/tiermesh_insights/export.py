@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import select
 from tiermesh.insights.v1 import insights_service_pb2 as pb
-from tiermesh_runtime.settings import load_settings
+from tiermesh_runtime.settings import load_settings, with_password
 
 from tiermesh_insights.evidence import case_of, turn_of
 from tiermesh_insights.settings import InsightsSettings
@@ -127,7 +127,7 @@ def _plain(value: object) -> object:
 async def run(options: argparse.Namespace) -> int:
     """Export; return the exit code."""
     try:
-        database = await Database.open(load_settings(InsightsSettings, []).database, migrate=False)
+        database = await Database.open(_address(), migrate=False)
         store = Store(database)
         try:
             count = await write(store, database, options)
@@ -140,6 +140,11 @@ async def run(options: argparse.Namespace) -> int:
         f"{count} rows in {options.out}\n" if count or options.out.suffix == ".jsonl" else "no rows, so no file\n"
     )
     return 0
+
+
+def _address() -> str:
+    settings = load_settings(InsightsSettings, [])
+    return with_password(settings.database, settings.database_password_file)
 
 
 def parser() -> argparse.ArgumentParser:

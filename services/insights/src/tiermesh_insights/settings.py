@@ -31,6 +31,7 @@ class InsightsSettings(ServiceSettings):
         default=None, description="file with PostgreSQL's password; unset takes what PGPASSFILE and the URL say"
     )
     migrate: bool = Field(default=True, description="bring the schema up to date at start; off where a job does it")
+    database_wait_seconds: float = Field(default=60.0, ge=0, description="how long PostgreSQL may be away at start")
     tuning: Path | None = Field(default=None, description="YAML file with what tenants want of their thresholds")
     keep_days: int = Field(default=400, ge=1, description="days that decisions, ledger and outcomes are kept")
     keep_samples_days: int = Field(default=90, ge=1, description="days that sampled texts and verdicts are kept")

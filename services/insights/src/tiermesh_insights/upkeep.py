@@ -12,7 +12,7 @@ from tiermesh_insights.confidence import Judged, confidence_report
 from tiermesh_insights.metrics import Metrics
 from tiermesh_insights.records import Selection
 from tiermesh_insights.routing import routing_report
-from tiermesh_insights.store import Store, StoreUnavailableError
+from tiermesh_insights.store import Store
 from tiermesh_insights.store.upkeep import Retention
 
 _BANDS = 10
@@ -32,8 +32,8 @@ class Upkeep:
         while not stop.is_set():
             try:
                 await self.round()
-            except StoreUnavailableError as error:
-                structlog.get_logger().warning("upkeep_put_off", error=type(error.__cause__).__name__)
+            except Exception as error:  # whatever it is, calls go on and the next round tries again
+                structlog.get_logger().warning("upkeep_put_off", error=type(error.__cause__ or error).__name__)
             try:
                 async with asyncio.timeout(every_seconds):
                     await stop.wait()

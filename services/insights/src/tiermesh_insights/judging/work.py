@@ -12,7 +12,7 @@ from tiermesh_insights.analysis import Analysis
 from tiermesh_insights.judging.judge import Model, ModelFailedError, judge, outcome_of
 from tiermesh_insights.metrics import Metrics
 from tiermesh_insights.records import SampleRow, VerdictRow
-from tiermesh_insights.store import Store, StoreUnavailableError
+from tiermesh_insights.store import Store
 
 LIVE = "live"
 # Samples older than this are no longer judged for the log; an audit still may.
@@ -37,8 +37,8 @@ class JudgingWork:
         while not stop.is_set():
             try:
                 await self.round()
-            except StoreUnavailableError as error:
-                structlog.get_logger().warning("judging_paused", error=type(error.__cause__).__name__)
+            except Exception as error:  # whatever it is, calls go on and the next round tries again
+                structlog.get_logger().warning("judging_paused", error=type(error.__cause__ or error).__name__)
             try:
                 async with asyncio.timeout(every_seconds):
                     await stop.wait()
