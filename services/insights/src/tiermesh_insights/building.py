@@ -57,7 +57,7 @@ async def build(settings: InsightsSettings) -> AsyncIterator[ServiceParts]:
 
 
 async def _opened(settings: InsightsSettings) -> Store:
-    """Open the store. A PostgreSQL that is not up yet is waited for, as long as the setting says: not ready meanwhile."""
+    """Open the store. A PostgreSQL that is not up yet is waited for as the setting says; not ready meanwhile."""
     address = with_password(settings.database, settings.database_password_file)
     loop = asyncio.get_running_loop()
     give_up = loop.time() + (settings.database_wait_seconds if address.startswith("postgresql://") else 0.0)
