@@ -23,7 +23,7 @@ from typing import Any
 import structlog
 from tiermesh.executor.v1 import executor_service_pb2 as pb
 from tiermesh_executor.testing import Client
-from tiermesh_runtime.testing import new_keys
+from tiermesh_runtime.testing import new_keys, signed_metadata
 
 from tests.faults.executor_faults import A, B, executor_at
 from tests.faults.misbehaving import Misbehaving, misbehaving
@@ -80,12 +80,15 @@ async def soak(answers: int, *, share_cancelled: float = 0.05, seed: int = 1, wi
     chance = random.Random(seed)
     soaked = Soaked()
     # What is cancelled meets a model that stalls, so that it is cancelled in the middle for sure.
+    keys = new_keys()
     running = misbehaving("messages", {A: ["ok"], B: ["ok"]}, {CANCEL: "stall:mid"})
-    async with running as provider, executor_at(provider, new_keys(), silence=HANG_SECONDS) as client:
+    async with running as provider, executor_at(provider, keys, silence=HANG_SECONDS) as client:
         # The pool grows to its size, and what is imported late is imported.
         await asyncio.gather(*(_ask(client, Soaked(), cancel=False) for _ in range(AT_ONCE)))
         before = await _left(provider)
         for start in range(0, answers, AT_ONCE):
+            # A principal is short-lived.
+            client.metadata = signed_metadata(keys.signer())
             cancels = [chance.random() < share_cancelled for _ in range(min(AT_ONCE, answers - start))]
             await asyncio.gather(*(_ask(client, soaked, cancel=cancel) for cancel in cancels))
             with contextlib.suppress(TimeoutError):

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from hypothesis import HealthCheck, settings
 from tiermesh.aggregator.v1 import aggregator_service_pb2_grpc as aggregator_rpc
 from tiermesh.executor.v1 import executor_service_pb2_grpc as rpc
 from tiermesh.tools.v1 import tools_service_pb2_grpc as tools_rpc
@@ -19,6 +20,10 @@ from tiermesh_executor.testing import Backend, Client
 from tiermesh_runtime.server import Registration, ServiceParts, serving
 from tiermesh_runtime.settings import ServiceSettings
 from tiermesh_runtime.testing import Keys, new_keys, signed_metadata
+
+# How long an example takes says something of the machine, and nothing of the code.
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +44,8 @@ async def backend(keys: Keys, tmp_path: Path) -> AsyncIterator[Backend]:
         ],
         audience="aggregator",
     )
-    settings = ServiceSettings(port=0, principal_public_key=keys.write_public(tmp_path))
-    async with serving(parts, settings) as server:
+    plain = ServiceSettings(port=0, principal_public_key=keys.write_public(tmp_path))
+    async with serving(parts, plain) as server:
         made.address = server.address
         yield made
 
@@ -54,15 +59,15 @@ async def deploy(backend: Backend, keys: Keys, tmp_path: Path) -> AsyncIterator[
     async with AsyncExitStack() as closing:
 
         async def start(provider: Provider | None = None, *, tier: int = 1, **fields: Any) -> Client:
-            settings = ExecutorSettings(
+            chosen = ExecutorSettings(
                 port=0,
                 tier=tier,
                 principal_public_key=keys.write_public(tmp_path),
                 spool=tmp_path / f"spool-{tier}.sqlite",
                 **{"aggregator_address": backend.address, "base_url": "http://127.0.0.1:9", **fields},
             )
-            parts = await closing.enter_async_context(build(settings, provider))
-            server = await closing.enter_async_context(serving(parts, settings))
+            parts = await closing.enter_async_context(build(chosen, provider))
+            server = await closing.enter_async_context(serving(parts, chosen))
             channel = await closing.enter_async_context(grpc.aio.insecure_channel(server.address))
             metadata = signed_metadata(keys.signer())
             return Client(rpc.ExecutorServiceStub(channel), metadata, tier)
@@ -104,8 +109,8 @@ def simulate() -> Callable[..., Any]:
 
     @asynccontextmanager
     async def started(**fields: Any) -> AsyncIterator[Simulator]:
-        settings = settings_module.SimulatorSettings(port=0, **{"time_scale": 0, **fields})
-        async with testing.running(settings) as url, aiohttp.ClientSession() as http:
+        chosen = settings_module.SimulatorSettings(port=0, **{"time_scale": 0, **fields})
+        async with testing.running(chosen) as url, aiohttp.ClientSession() as http:
             yield Simulator(url, http)
 
     return started

@@ -53,6 +53,32 @@ async def test_a_sentence_with_a_wrong_figure_gives_way_to_the_rows(deploy: Depl
     assert answer.done.answer.complete
 
 
+async def test_a_sentence_with_a_wrong_figure_is_written_again_once(deploy: Deploy) -> None:
+    provider = ScriptedProvider(says("Anna leads. ", "She took 31.5 days. ", "Well done."), says("She took 24.5 days."))
+    answer = await (await deploy(provider)).aggregate()
+    assert answer.text == "Anna leads. She took 24.5 days. Well done."
+    assert [entry.tag for entry in answer.done.ledger] == ["narrate", "rewrite"]
+    assert "She took 31.5 days." in str(provider.requests[1].prompt.messages)
+
+
+@pytest.mark.parametrize("again", ["She took 99 days.", "", "   "])
+async def test_what_does_not_hold_when_written_again_gives_way_to_the_rows(deploy: Deploy, again: str) -> None:
+    provider = ScriptedProvider(says("She took 31.5 days. ", "Well done."), says(again))
+    answer = await (await deploy(provider)).aggregate()
+    assert "31.5" not in answer.text
+    assert "99" not in answer.text
+    assert answer.text.startswith("Anna Schmidt")
+    assert answer.done.answer.complete
+
+
+async def test_only_so_many_sentences_are_written_again(deploy: Deploy) -> None:
+    wrong = says("Anna took 31.5 days. ", "Ben took 44 days. ", "Carla took 55 days. ", "Done.")
+    provider = ScriptedProvider(wrong, says("Anna Schmidt took 24.5 days."), says("Ben Ode took 12 days."))
+    answer = await (await deploy(provider)).aggregate()
+    assert answer.text.startswith("Anna Schmidt took 24.5 days. Ben Ode took 12 days. Anna Schmidt")
+    assert len(provider.requests) == 3
+
+
 async def test_missing_slots_are_filled_by_a_model_that_must_call_the_one_tool(
     deploy: Deploy, backend: Backend
 ) -> None:

@@ -20,6 +20,7 @@ Deploy = Callable[..., Awaitable[Client]]
 PINNED = {
     "answer-1": "91016752a1764088",
     "narrate-1": "e0d5a8372c4302d5",
+    "rewrite-1": "4b0f445f75382ab9",
     "plan-1": "6d449ec5b232e81b",
 }
 

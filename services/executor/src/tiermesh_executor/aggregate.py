@@ -20,6 +20,7 @@ from tiermesh_executor.models.events import StopReason
 from tiermesh_executor.models.request import Message, Prompt, ToolResultPart
 from tiermesh_executor.prompts import SYSTEM_TEXTS, narrate, plan
 from tiermesh_executor.prose import CommitPoint
+from tiermesh_executor.rewriting import Rewriter
 from tiermesh_executor.tables import Table, in_plain_words
 from tiermesh_executor.telemetry import ExecutorTelemetry
 from tiermesh_executor.tools.calling import Called, ToolRunner
@@ -121,6 +122,7 @@ class AggregateMode:
 
     async def _narrate(self, execution: Execution, table: Table) -> Ended:
         prose = execution.prose
+        prose.rewrite = Rewriter(self._models, execution.scope, lambda: table)
         system = SYSTEM_TEXTS[self._models.row("narrate").prompt_version]
         prompt = Prompt(system, narrate.messages(execution.task, table))
         model, stop = "", AnswerStop.COMPLETE
@@ -134,6 +136,7 @@ class AggregateMode:
                 stop = AnswerStop.MAX_TOKENS
             await prose.end_round()
         except (ModelsUnavailableError, TruncatedError, OutOfTimeError, CostLimitError):
+            prose.rewrite = None
             # The rows are right and whole without a model; plain words take the place of its.
             prose.drop_preamble()
             await prose.feed(in_plain_words(table))

@@ -14,6 +14,7 @@ from tiermesh_executor.models.events import StopReason, ToolCall
 from tiermesh_executor.models.provider import ErrorKind
 from tiermesh_executor.models.request import Message, Prompt, ToolDefinition, ToolResultPart
 from tiermesh_executor.prompts import SYSTEM_TEXTS, answer
+from tiermesh_executor.rewriting import Rewriter
 from tiermesh_executor.telemetry import ExecutorTelemetry
 from tiermesh_executor.tools.arguments import arguments_of
 from tiermesh_executor.tools.calling import Called, ToolRunner
@@ -55,6 +56,7 @@ class AnswerMode:
             execution.prose.validators = Validators(
                 task.question, least_confidence=task.least_confidence, evidence=execution.evidence
             )
+        execution.prose.rewrite = Rewriter(self._models, execution.scope, lambda: execution.tables[-1])
         tools = offered(
             await self._tools.list(task.context, execution.scope.deadline),
             tier=task.tier,

@@ -47,6 +47,8 @@ class Prose:
         self.held_sentences = 0
         # At tier 1: what cannot be said before the commit point is handed over.
         self.validators: Validators | None = None
+        # Writes a sentence again from the rows; its figures are verified like any other's.
+        self.rewrite: Callable[[str], Awaitable[str]] | None = None
         self._confidence = StatedConfidence()
 
     def ground(self, guard: FigureGuard, rows: Callable[[], str]) -> None:
@@ -131,14 +133,24 @@ class Prose:
             self.held_sentences += 1
             if checks is not None:
                 raise HandOverError("ungrounded", "a figure does not follow from the data")
-            if self._rows is None:
+            sentence = await self._mended(sentence, self._guard)
+            if not sentence:
                 return
-            # Said once: the rows stand for every sentence that could not be verified.
-            sentence, self._rows = f"{self._rows()} ", None
         await self._accept(sentence)
         if self._point is not CommitPoint.WHOLE_ANSWER:
             await self.commit()
             await self._flush_released()
+
+    async def _mended(self, sentence: str, guard: FigureGuard) -> str:
+        """Written again once; where that does not hold either, the rows in plain words."""
+        again = await self.rewrite(sentence) if self.rewrite is not None else ""
+        if again and not guard.unverified(again):
+            return again + sentence[len(sentence.rstrip()) :]
+        if self._rows is None:
+            return ""
+        # Said once: the rows stand for every sentence that could not be verified.
+        rows, self._rows = f"{self._rows()} ", None
+        return rows
 
     async def _accept(self, text: str) -> None:
         self._released.append(text)

@@ -6,6 +6,6 @@ A system text is a constant: nothing of a question, a person or a day may enter 
 
 from collections.abc import Mapping
 
-from tiermesh_executor.prompts import answer, narrate, plan
+from tiermesh_executor.prompts import answer, narrate, plan, rewrite
 
-SYSTEM_TEXTS: Mapping[str, str] = {**answer.VERSIONS, **narrate.VERSIONS, **plan.VERSIONS}
+SYSTEM_TEXTS: Mapping[str, str] = {**answer.VERSIONS, **narrate.VERSIONS, **plan.VERSIONS, **rewrite.VERSIONS}
