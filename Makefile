@@ -81,6 +81,7 @@ node:
 ifdef NODE
 	@cd protos && test -d node_modules || npm install --silent --no-audit --no-fund
 	@cd tests/foreign && test -d node_modules || npm ci --silent --no-audit --no-fund
+	@cd tests/manifests && test -d node_modules || npm ci --silent --no-audit --no-fund
 endif
 
 proto: setup ## Regenerate packages/contracts from protos/
@@ -101,4 +102,4 @@ proto-release: node ## Record today's protos as the last release (what buf break
 	@$(BUF) build --exclude-source-info -o protos/release.binpb
 
 clean: ## Remove what the commands made (environment, data, models)
-	@rm -rf .venv .tiermesh protos/node_modules tests/foreign/node_modules
+	@rm -rf .venv .tiermesh protos/node_modules tests/foreign/node_modules tests/manifests/node_modules

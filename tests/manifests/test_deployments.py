@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +15,7 @@ import pytest
 from google.protobuf import descriptor_pool
 from tiermesh_runtime.settings import ServiceSettings, env_prefix
 
-from .conftest import ROOTS, Object, container, objects, settings_of
+from .conftest import PROJECT, ROOTS, Object, container, objects, settings_of
 
 SUITES = ["overlays/dev", "overlays/prod"]
 OLDEST, NEWEST = "1.34", "1.37"
@@ -60,6 +63,25 @@ def test_the_manifests_hold_against_the_schemas_of_kubernetes(root: str, version
     for each in objects(root):
         if each["apiVersion"] not in {"keda.sh/v1alpha1", "monitoring.coreos.com/v1"}:  # their own schemas check those
             kubernetes_validate.validate(dict(each), version, strict=True)
+
+
+@pytest.mark.parametrize("root", ["overlays/prod", "platform/monitoring"])
+def test_custom_resources_hold_against_their_own_schemas(root: str) -> None:
+    here = PROJECT / "tests" / "manifests"
+    if shutil.which("node") is None or not (here / "node_modules").is_dir():
+        pytest.skip("Node or its packages are not installed (make node): nothing checks custom resources here")
+    done = subprocess.run(
+        ["node", "custom_resources.js"],
+        cwd=here,
+        input=json.dumps(objects(root), default=str),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert found["checked"] >= 1
+    assert found["problems"] == []
 
 
 @pytest.mark.parametrize("root", ROOTS)
