@@ -295,3 +295,33 @@ async def test_a_loop_over_fifty_reports_with_look_ups_alone_becomes_one_aggrega
     )
     assert answer.done.answer.complete
     assert (len(backend.called), len(backend.aggregated)) == (0, 1)
+
+
+async def test_invalid_utf_8_of_a_tool_server_fails_that_call_and_nothing_else(deploy: Deploy) -> None:
+    listing = tools_pb.ListToolsResponse(
+        tools=[tools_pb.Tool(name="mangled", input_schema='{"type": "object"}', kind=tools_pb.TOOL_KIND_SEARCH)]
+    ).SerializeToString()
+
+    async def list_raw(_request: bytes, _context: Any) -> bytes:
+        return listing
+
+    async def call_raw(_request: bytes, _context: Any) -> bytes:
+        # Field 6 (json) of CallToolResponse, two bytes that are no UTF-8.
+        return b"\x32\x02\xff\xfe"
+
+    server = grpc.aio.server()
+    handlers = {
+        "ListTools": grpc.unary_unary_rpc_method_handler(list_raw),
+        "CallTool": grpc.unary_unary_rpc_method_handler(call_raw),
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("tiermesh.tools.v1.ToolsService", handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        provider = ScriptedProvider(calls(("mangled", {})), says("I found nothing of use. Ask HR."))
+        client = await deploy(provider, tier=2, tool_addresses=f"127.0.0.1:{port}")
+        answer = await client.execute()
+    finally:
+        await server.stop(0)
+    assert answer.done.answer.complete, answer.done
+    assert _result(provider).is_error

@@ -76,8 +76,7 @@ async def _events(raw: Chunks, translator: ChunkTranslator, watch: Watch) -> Asy
     request_id = raw.response.headers.get("x-request-id", "")
     usage = Usage()
     while (chunk := await _next(raw, watch)) is not None:
-        watch.heard(speech=translator.speaks(chunk))
-        for event in _translated(translator, chunk, request_id):
+        for event in _translated(translator, chunk, request_id, watch):
             usage = event.usage if isinstance(event, UsageSeen) else usage
             yield event
         if translator.stop is not None:
@@ -87,7 +86,7 @@ async def _events(raw: Chunks, translator: ChunkTranslator, watch: Watch) -> Asy
     try:
         async with asyncio.timeout(_USAGE_SECONDS):
             async for chunk in raw:
-                for event in _translated(translator, chunk, request_id):
+                for event in _translated(translator, chunk, request_id, watch):
                     # What else a server says after its end is no part of the answer.
                     if isinstance(event, UsageSeen):
                         yield event
@@ -106,8 +105,11 @@ async def _next(raw: Chunks, watch: Watch) -> ChatCompletionChunk | None:
         raise to_provider_error(error, started=True) from error
 
 
-def _translated(translator: ChunkTranslator, chunk: ChatCompletionChunk, request_id: str) -> list[ModelEvent]:
+def _translated(
+    translator: ChunkTranslator, chunk: ChatCompletionChunk, request_id: str, watch: Watch
+) -> list[ModelEvent]:
     try:
+        watch.heard(speech=translator.speaks(chunk))
         return list(translator.translate(chunk, request_id))
     except Exception as error:
         raise to_provider_error(error, started=True) from error

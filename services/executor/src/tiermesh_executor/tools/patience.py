@@ -8,6 +8,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
+import structlog
+
 from tiermesh_executor.context import CallContext
 from tiermesh_executor.models.breaker import Breaker
 from tiermesh_executor.tools.catalogue import Tool, ToolResult, ToolServer, ToolServerError
@@ -29,10 +31,17 @@ class PatientToolServer:
         self._clock = asyncio.get_running_loop().time
         self._room = asyncio.Semaphore(at_once)
         self._breaker = Breaker(self._clock)
+        self._log = structlog.get_logger("tiermesh_executor.tools")
 
     async def list_tools(self, context: CallContext, timeout: float) -> Sequence[Tool]:
         """Not held back: it is what shows that the server is there again."""
-        return [replace(tool, server=self) for tool in await self._server.list_tools(context, timeout)]
+        try:
+            tools = await self._server.list_tools(context, timeout)
+        except ToolServerError:
+            raise
+        except Exception as error:
+            raise self._puzzling(error) from error
+        return [replace(tool, server=self) for tool in tools]
 
     async def call(self, context: CallContext, name: str, arguments: str, call_id: str, timeout: float) -> ToolResult:
         """See `ToolServer`. Tries again once where the server asks for patience or has only lost a connection."""
@@ -67,11 +76,20 @@ class PatientToolServer:
             # What a server says no to, it is well enough to say.
             answered = not error.in_trouble
             raise
+        except Exception as error:
+            # Bytes that are no message, say: a fault of that server is none of this answer.
+            failure = self._puzzling(error)
+            self._breaker.failed(ticket, failure)
+            raise failure from error
         finally:
             if answered:
                 self._breaker.succeeded(ticket)
             else:
                 self._breaker.abandoned(ticket)
+
+    def _puzzling(self, error: Exception) -> ToolServerError:
+        self._log.warning("tool_server_makes_no_sense", server=self.name, error=type(error).__name__)
+        return ToolServerError("The tool's answer makes no sense; do without it.", "INTERNAL", in_trouble=True)
 
 
 def _pause(error: ToolServerError, tries: int) -> float | None:
