@@ -194,6 +194,25 @@ async def test_after_a_failed_answer_informed_mode_spends_nothing_on_guesses(sta
     assert done.done.fallback_cause == "answer_failed"
 
 
+async def test_pills_are_the_same_whichever_tier_answers(stage: Any) -> None:
+    stage.executor.go.set()
+    reports = []
+    for route in (routing_pb2.ROUTE_AGGREGATE, routing_pb2.ROUTE_TIER1, routing_pb2.ROUTE_TIER2):
+        begin = stage.begin(count=4)
+        begin.begin.route = route
+        telling = Telling(begin)
+        telling.text(f"Worded by {route}.")
+        telling.completed()
+        *pills, done = await rest_of(stage.suggest(telling.requests()))
+        shown = [(event.pill.text, event.pill.kind, event.pill.source) for event in pills]
+        reports.append((shown, dict(done.done.dropped), done.done.fallback_cause))
+    assert reports[0][0]
+    assert reports[0] == reports[1] == reports[2]
+    # And the model that words them is asked for in the same way.
+    assert {request.tag for request in stage.executor.requests} == {"suggest"}
+    assert len({request.messages[0].text for request in stage.executor.requests}) == 1
+
+
 class FaultyModel:
     """Writes one candidate and then shows a fault of ours."""
 
