@@ -209,3 +209,15 @@ def test_a_start_without_what_signs_a_cloud_s_calls_says_what_to_install(
         load_endpoints(write_settings("providers.yaml", rows))
     assert "install anthropic[bedrock]" in caught.value.problems[0]
     assert "install anthropic[vertex]" in caught.value.problems[1]
+
+
+def test_the_readme_shows_the_table_that_ships() -> None:
+    readme = (CONFIG.parent / "README.md").read_text(encoding="utf-8")
+    shown = {line.split("|")[1].strip(): line for line in readme.splitlines() if line.startswith("| ")}
+    for tag, row in load(CONFIG / "tags.yaml").tags.items():
+        line = shown[tag]
+        assert f"| {row.max_tokens:,} |" in line, tag
+        assert f"| {row.deadline_ms / 1000:g} s |" in line, tag
+        assert f"| {row.first_token_ms / 1000:g} / {row.stall_ms / 1000:g} s |" in line, tag
+        assert f"| {row.prompt_version} |" in line, tag
+        assert {None: "–", "5m": "5 min", "1h": "1 h"}[row.cache] in line, tag
