@@ -78,3 +78,48 @@ async def test_the_log_learns_how_a_turn_ended(suite: Any, say: Any, script: Any
     assert ending.total == asked.receipt.timings.total
     assert ending.pills == 1
     assert suite.insights.decisions[0].base_threshold == 0.6
+
+
+DOUBTS = "  sampling: {judged_share: 0, shadowed_share: 1.0}\n"
+
+
+async def test_tier_1_runs_in_the_shadow_of_a_turn_that_doubt_sent_up(
+    start_suite: Any, say: Any, script: Any, scores: Any
+) -> None:
+    suite = await start_suite(policy=DOUBTS)
+    suite.classifier.scores = scores(confidence=0.1)
+    suite.tier2.script = script(say.committed(2), say.text("You have 12 days left."), say.done(tier=2))
+    suite.tier1.script = script(say.committed(), say.text("12 days."), say.done())
+    asked = await suite.ask("How many days have I left?")
+    await suite.insights.wait_for(lambda insights: len(insights.samples) == 2)
+    served, shadow = sorted(suite.insights.samples, key=lambda sample: sample.kind)
+    assert (served.answer, served.tier) == ("You have 12 days left.", 2)
+    assert (shadow.answer, shadow.tier, shadow.kind) == ("12 days.", 1, insights_pb.Sample.KIND_SHADOW)
+    assert served.decision_id == shadow.decision_id == asked.decision.decision.decision_id
+    (request,) = suite.tier1.requests
+    assert request.speculative
+    assert request.context.request_id == f"shadow-{shadow.decision_id}"
+
+
+async def test_a_shadow_that_hands_over_says_that_tier_1_would_not_have_done(
+    start_suite: Any, say: Any, script: Any, scores: Any
+) -> None:
+    suite = await start_suite(policy=DOUBTS)
+    suite.classifier.scores = scores(confidence=0.1)
+    suite.tier2.script = script(say.committed(2), say.text("Because."), say.done(tier=2))
+    suite.tier1.script = script(say.bounce("cannot"), say.done("FAILED"))
+    await suite.ask()
+    shadow = insights_pb.Outcome.SOURCE_SHADOW
+    await suite.insights.wait_for(lambda insights: any(each.source == shadow for each in insights.outcomes))
+    (said,) = [each for each in suite.insights.outcomes if each.source == shadow]
+    assert (said.success, said.weight) == (0.0, 1.0)
+    assert not suite.insights.samples
+
+
+async def test_what_another_rule_sent_up_has_no_shadow(start_suite: Any, say: Any, script: Any, scores: Any) -> None:
+    suite = await start_suite(policy=DOUBTS)
+    suite.classifier.scores = scores(multi_step="yes", confidence=0.1)
+    suite.tier2.script = script(say.committed(2), say.text("Because."), say.done(tier=2))
+    await suite.ask()
+    await suite.insights.wait_for(lambda insights: insights.outcomes)
+    assert suite.tier1.requests == []

@@ -167,6 +167,8 @@ class Sampling:
 
     # Share of tier-1 answers that go to a judge, the same for each intent. Stores question and answer at insights.
     judged_share: Share = 0.2
+    # Share of the turns that doubt sent to tier 2 that tier 1 answers, too, unseen: what escalating costs for nothing.
+    shadowed_share: Share = 0.05
 
 
 @dataclass(frozen=True, slots=True)

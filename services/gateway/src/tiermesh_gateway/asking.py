@@ -38,6 +38,7 @@ from tiermesh_gateway.ports import (
 )
 from tiermesh_gateway.question import Owner, Question, Scored, Turn
 from tiermesh_gateway.sampling import Sampler
+from tiermesh_gateway.shadow import Shadow, may_be_shadowed
 from tiermesh_gateway.speculation import Governor
 from tiermesh_gateway.turns import Hold, Holding
 
@@ -316,6 +317,10 @@ class Asking:
         judged = receipt.complete and answered.route is Route.TIER1 and answered.reply
         if judged and self.sampler.draws(tenant.name, intent, share):
             self.parts.recorder.sampled(course.turn, reply.made, answered, share, at)
+        shadowed = tenant.policy.sampling.shadowed_share
+        if may_be_shadowed(reply.made, answered) and self.sampler.draws(tenant.name, f"shadow {intent}", shadowed):
+            shadow = Shadow(self.parts.executors, self.parts.recorder, self.parts.surroundings)
+            self.parts.background.start(shadow.run(course.turn, reply.made, course.scored, answered, shadowed))
 
 
 def _with_route(decision: Decision) -> Decision:

@@ -239,6 +239,7 @@ class OutcomeSource(Enum):
     PILL_CLICK = auto()
     ABANDONED = auto()
     COMPLETION = auto()
+    SHADOW = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,8 +270,10 @@ class Recorder(Protocol):
         """An outcome."""
         ...
 
-    def sampled(self, turn: Turn, made: DecisionMade, answered: Any, drawn_with: float, at: datetime) -> None:
-        """Question and answer of a turn that a judge is to read."""
+    def sampled(
+        self, turn: Turn, made: DecisionMade, answered: Any, drawn_with: float, at: datetime, *, shadow: bool = False
+    ) -> None:
+        """Question and answer of a turn that a judge is to read; `shadow` for one that nobody was shown."""
         ...
 
     def showed_pills(self, turn: Turn, decision_id: str, answered_by: Tier, pills: Sequence[Any], at: datetime) -> None:
@@ -287,6 +290,10 @@ class Surroundings(Protocol):
 
     def enter(self, question: Question) -> str:
         """Bind this task to the question; the trace id."""
+        ...
+
+    def enter_shadow(self, question: Question) -> None:
+        """Bind this task to a run of tier 1 that nobody is shown, with a principal of that purpose."""
         ...
 
     def decided(self, turn: Turn, decision: Decision, confidence: float | None) -> None:

@@ -51,6 +51,7 @@ _SOURCES = {
     OutcomeSource.PILL_CLICK: _Source.SOURCE_PILL_CLICK,
     OutcomeSource.ABANDONED: _Source.SOURCE_ABANDONED,
     OutcomeSource.COMPLETION: _Source.SOURCE_COMPLETION,
+    OutcomeSource.SHADOW: _Source.SOURCE_SHADOW,
 }
 
 
@@ -89,16 +90,25 @@ class SpoolRecorder:
         )
         self._background.start(self._spool.append(OUTCOMES, record.SerializeToString()))
 
-    def sampled(self, turn: Turn, made: DecisionMade, answered: Answered, drawn_with: float, at: datetime) -> None:
+    def sampled(
+        self,
+        turn: Turn,
+        made: DecisionMade,
+        answered: Answered,
+        drawn_with: float,
+        at: datetime,
+        *,
+        shadow: bool = False,
+    ) -> None:
         """Question and answer of a turn that a judge is to read: the only text that leaves the gateway's store."""
         last = answered.costs[-1] if answered.costs else None
         sample = pb.Sample(
-            sample_id=f"{made.decision_id}.served",
+            sample_id=f"{made.decision_id}.{'shadow' if shadow else 'served'}",
             decision_id=made.decision_id,
             tenant=turn.question.tenant.name,
             subject_hash=subject_hash(self._subject_key, turn.question.owner),
             at=timestamp(at),
-            kind=pb.Sample.KIND_SERVED,
+            kind=pb.Sample.KIND_SHADOW if shadow else pb.Sample.KIND_SERVED,
             question=turn.question.text,
             context=list(conversation_turns(answered.exchanges[-_MOST_CONTEXT_TURNS // 2 :])),
             answer=answered.reply[:_MOST_ANSWER],

@@ -14,6 +14,7 @@ from tiermesh_gateway.question import Caller, Question, Tenant, Turn
 # Purpose of principals that people take to insights: their roles alone decide what they may do there.
 CONSOLE_PURPOSE = "console"
 CONSOLE_SECONDS = 300.0
+SHADOW_PURPOSE = "shadow"
 INNER_AUDIENCE = ("classifier", "executor", "aggregator", "suggester")
 
 
@@ -52,6 +53,20 @@ class TaskSurroundings:
         span.set_attribute(semconv.REQUEST_ID, question.request_id)
         known = span.get_span_context()
         return trace.format_trace_id(known.trace_id) if known.is_valid and known.trace_flags.sampled else ""
+
+    def enter_shadow(self, question: Question) -> None:
+        """Sign a principal of purpose shadow: the person's rows, and a request of its own."""
+        call_context.use_request_id(question.request_id)
+        token = self._signer.mint(
+            tenant=question.caller.tenant,
+            subject=question.caller.subject,
+            roles=question.caller.roles,
+            audience=("executor", "aggregator"),
+            purpose=SHADOW_PURPOSE,
+            pack_version=question.tenant.pack,
+            request_id=question.request_id,
+        )
+        principal.forward(token)
 
     def for_insights(self, caller: Caller, tenant: Tenant) -> str:
         """Sign a principal with which a person calls insights, and nothing else."""
