@@ -12,7 +12,7 @@ _LINES = (
     "questions",
     "pills",
     "dead ends, of clicked",
-    "led to no row, of clicked",
+    "invisible data (no row, or refused), of clicked",
     "duplicates",
     "from the pack alone",
     *(kind.replace("_", " ") for kind in KINDS),

@@ -38,7 +38,7 @@ class _SuggestModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SuggestMo
     SUGGEST_MODE_EARLY: _SuggestMode.ValueType  # 1
     """At once, beside the answer."""
     SUGGEST_MODE_INFORMED: _SuggestMode.ValueType  # 2
-    """When enough of the answer is known: its table, or its end."""
+    """When enough of the answer is known: its table, 500 characters of its prose, or its end."""
 
 class SuggestMode(_SuggestMode, metaclass=_SuggestModeEnumTypeWrapper):
     """When the model starts."""
@@ -48,7 +48,7 @@ SUGGEST_MODE_UNSPECIFIED: SuggestMode.ValueType  # 0
 SUGGEST_MODE_EARLY: SuggestMode.ValueType  # 1
 """At once, beside the answer."""
 SUGGEST_MODE_INFORMED: SuggestMode.ValueType  # 2
-"""When enough of the answer is known: its table, or its end."""
+"""When enough of the answer is known: its table, 500 characters of its prose, or its end."""
 Global___SuggestMode: _TypeAlias = SuggestMode  # noqa: Y015
 
 @_typing.final
