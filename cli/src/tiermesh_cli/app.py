@@ -33,6 +33,7 @@ from tiermesh_cli.evaluation.commands import evaluation
 from tiermesh_cli.home import Home, ProjectNotFoundError
 from tiermesh_cli.people import UnknownPersonError, read_personas
 from tiermesh_cli.render import AnswerView
+from tiermesh_cli.replay import replay
 from tiermesh_cli.running import RunningSuite
 from tiermesh_cli.sample import ask_samples
 from tiermesh_cli.seeding import seed_insights
@@ -48,6 +49,7 @@ app = typer.Typer(
     help="Answers each question at the cheapest model tier that answers it right.",
 )
 app.add_typer(evaluation, name="eval")
+app.command()(replay)
 app.command("seed-insights")(seed_insights)
 app.command("service-token")(service_token)
 

@@ -23,6 +23,7 @@ def test_a_short_yes_approves(text: str) -> None:
         "!!!",
         "Yes, but for Anna",
         "ok thanks",
+        "ok good.",
         "Yes? How many days?",
         "yes for 5 days",
         "please show me the team's leave by month",

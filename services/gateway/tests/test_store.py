@@ -61,7 +61,8 @@ async def start(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         async def make(name: str = "one", *, keep_seconds: float = 60, alive_seconds: float = 60) -> Replica:
             stack = AsyncExitStack()
             all_of_them.push_async_callback(stack.aclose)
-            database = await open_database(address, SCHEMA)
+            # A thousand askers wait for ten connections; how long is the machine's affair.
+            database = await open_database(address, SCHEMA, seconds=300)
             stack.push_async_callback(database.close)
             await stack.enter_async_context(Holders(database, name, alive_seconds=alive_seconds).alive())
             return Replica(

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from tiermesh_client import TiermeshClient
 
 from tiermesh_cli.commands import (
@@ -28,7 +29,9 @@ from tiermesh_cli.evaluation.pill_trial import (
     PillTrial,
     read_conversations,
 )
-from tiermesh_cli.evaluation.rendering import show_pills
+from tiermesh_cli.evaluation.rendering import show_pills, show_routes
+from tiermesh_cli.evaluation.route_report import RoutedTurn, values
+from tiermesh_cli.evaluation.route_trial import LabelledConversation, read_labelled, run_trial
 from tiermesh_cli.running import RunningSuite
 
 evaluation = typer.Typer(no_args_is_help=True, help="Measure a running suite on questions of a file.")
@@ -71,6 +74,39 @@ def pills(
     if json_file is not None:
         json_file.write_text(json.dumps(report.values(), indent=2, ensure_ascii=False) + "\n")
     show_pills(report, Console())
+
+
+@evaluation.command()
+def conversations(
+    data: Annotated[Path, typer.Option(help="JSON Lines of labelled turns: `text`, `route`, `conversation`.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report for machines.")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="Conversations to ask at the most; 0 asks all.")] = 0,
+    at_once: Annotated[int, typer.Option(min=1, max=64, help="Conversations to ask at once.")] = 2,
+    person: PersonOption = "manager",
+    tenant: TenantOption = "acme",
+    gateway: GatewayOption = None,
+    state: StateOption = None,
+) -> None:
+    """Run labelled conversations through a live suite: route accuracy and each kind of error, per position."""
+    home = find_home(state)
+    try:
+        labelled = read_labelled(data)
+    except DataNotUsableError as error:
+        say_failed(str(error), 2)
+    running = RunningSuite.read(home.running) if gateway is None else None
+    address, token = sign_in(home, gateway, person, tenant)
+    turns = asyncio.run(_converse(address, token, labelled[: limit or None], at_once))
+    if as_json:
+        simulated = None if running is None else running.simulated
+        typer.echo(json.dumps(values(turns, simulated=simulated), indent=2, ensure_ascii=False))
+    else:
+        show_routes(turns, Console())
+
+
+async def _converse(address: str, token: str, labelled: list[LabelledConversation], at_once: int) -> list[RoutedTurn]:
+    async with TiermeshClient(address, token=token) as client:
+        with Progress(console=Console(stderr=True)) as progress:
+            return await run_trial(client, labelled, at_once=at_once, progress=progress)
 
 
 async def _ask_all(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from tiermesh_cli.evaluation.pill_report import KINDS, SIMULATOR_NOTE, PillReport, PillRow, Share
+from tiermesh_cli.evaluation.route_report import KINDS as ROUTE_ERRORS
+from tiermesh_cli.evaluation.route_report import RIGHT, RoutedTurn, tally
 
 _LINES = (
     "questions",
@@ -70,3 +74,26 @@ def _cells(row: PillRow) -> list[str]:
 
 def _percent(share: Share) -> str:
     return "–" if share.value is None else f"{share.value:.1%} ({share.count}/{share.total})"
+
+
+def show_routes(turns: Sequence[RoutedTurn], console: Console) -> None:
+    """Print how labelled conversations were routed, per place of the turn, and every turn that went wrong."""
+    table = Table(title="routes, by position of the turn", title_justify="left")
+    for heading in ("position", "turns", "accuracy", "in the end", *(kind.replace("_", " ") for kind in ROUTE_ERRORS)):
+        table.add_column(heading, justify="right")
+    places = sorted({turn.place for turn in turns})
+    for name, chosen in (
+        *((str(place), [turn for turn in turns if turn.place == place]) for place in places),
+        ("all", list(turns)),
+    ):
+        counted = tally(chosen)
+        ended = counted.ended_right / counted.turns if counted.turns else 0.0
+        errors = (str(counted.errors[kind]) for kind in ROUTE_ERRORS)
+        table.add_row(name, str(counted.turns), f"{counted.accuracy:.1%}", f"{ended:.1%}", *errors)
+    console.print(table)
+    for turn in turns:
+        if turn.verdict != RIGHT:
+            why = turn.refusal or ", ".join(turn.rules)
+            console.print(
+                Text(f"{turn.id}: {turn.verdict.replace('_', ' ')}: {turn.gold} → {turn.chosen or '–'} ({why})")
+            )

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import hashlib
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
 import grpc
@@ -39,7 +40,8 @@ from tiermesh_gateway.admission import Admission, Capacity
 from tiermesh_gateway.asking import Asking, Parts
 from tiermesh_gateway.background import Background
 from tiermesh_gateway.errors import StoreUnavailable
-from tiermesh_gateway.identity import JwksFile, KeysUnusableError, TokenVerifier
+from tiermesh_gateway.identity import KeySource, TokenVerifier
+from tiermesh_gateway.keysets import JwksFile, JwksUrl, KeysUnusableError, fetch_text
 from tiermesh_gateway.requests import SharedRuns
 from tiermesh_gateway.sampling import Sampler
 from tiermesh_gateway.servicer import GatewayServicer
@@ -60,7 +62,8 @@ _RECORD = tuple(f"/tiermesh.insights.v1.InsightsService/Record{kind}" for kind i
 async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
     """The gateway, ready to serve; StartupError names the setting or file and the mend."""
     async with AsyncExitStack() as stack:
-        verifier, tenants, signer, private_key = _from_files(settings)
+        tenants, signer, private_key = _from_files(settings)
+        verifier = TokenVerifier(await _keys(settings, stack))
         database, spool = await _open_files(settings, stack)
         holder = uuid4().hex
         await stack.enter_async_context(Holders(database, holder).alive())
@@ -129,14 +132,34 @@ async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
         yield ServiceParts(name="gateway", registrations=[registration], audience=None)
 
 
-def _from_files(settings: GatewaySettings) -> tuple[TokenVerifier, TenantBook, PrincipalSigner, bytes]:
+async def _keys(settings: GatewaySettings, stack: AsyncExitStack) -> KeySource:
     try:
-        keys = JwksFile(settings.jwks, look_every=settings.reload_seconds)
+        if settings.jwks is not None:
+            return JwksFile(settings.jwks, look_every=settings.reload_seconds)
+        keys = JwksUrl(settings.jwks_url, fetch_text)
+        await keys.start()
+    except KeysUnusableError as error:
+        raise StartupError(f"TIERMESH_GATEWAY_JWKS{'' if settings.jwks else '_URL'}: {error}") from error
+    await stack.enter_async_context(_beside(keys.keep_fresh()))
+    return keys
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `work`, which never ends by itself, while the block runs."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _from_files(settings: GatewaySettings) -> tuple[TenantBook, PrincipalSigner, bytes]:
+    try:
         tenants = TenantBook(settings.tenants, PackVocabularies(settings.packs))
         private_key = settings.principal_key.read_bytes()
-        return TokenVerifier(keys), tenants, PrincipalSigner(private_key), private_key
-    except KeysUnusableError as error:
-        raise StartupError(f"TIERMESH_GATEWAY_JWKS: {error}") from error
+        return tenants, PrincipalSigner(private_key), private_key
     except TenantsUnusableError as error:
         raise StartupError(f"TIERMESH_GATEWAY_TENANTS:\n{error}") from error
     except (OSError, ValueError) as error:

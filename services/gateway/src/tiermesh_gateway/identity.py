@@ -1,17 +1,17 @@
-"""Who is asking: verifies bearer tokens against keys from a JWKS file. What a caller may do is not decided here."""
+"""Who is asking: verifies bearer tokens against the keys of a JWK set. What a caller may do is not decided here.
+
+Where the keys come from is in `keysets`.
+"""
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jwt
-import structlog
 
 from tiermesh_gateway.errors import IdentityError
 from tiermesh_gateway.question import Caller
@@ -28,69 +28,45 @@ _SUBJECT = re.compile(r"[A-Za-z0-9._@:-]{1,128}")
 _MOST_ROLES = 32
 
 
-class KeysUnusableError(Exception):
-    """A JWKS file that cannot be used; the message says why."""
+class KeySource(Protocol):
+    """The public keys that tokens may be signed with. `version` goes up whenever they change."""
 
-
-class JwksFile:
-    """The public keys of a JWKS file by key id; read again when the file changes, the last good ones kept."""
-
-    def __init__(self, path: Path, *, look_every: float = 2.0) -> None:
-        """KeysUnusableError when the file cannot be used: a start-up error."""
-        self._path = path
-        self._look_every = look_every
-        self._looked_at = time.monotonic()
-        self._stamp = _stamp(path)
-        self._keys = read_keys(path)
-        self.version = 1
+    version: int
 
     def key(self, key_id: str | None) -> jwt.PyJWK | None:
         """The key of this id; without an id the only key there is."""
-        self._refresh(at_once=False)
-        found = self._find(key_id)
-        if found is None:
-            self._refresh(at_once=True)
-            found = self._find(key_id)
-        return found
+        ...
 
     def refresh(self) -> None:
-        """Look at the file, if it is time to."""
-        self._refresh(at_once=False)
+        """Take what has changed, if it is time to look."""
+        ...
 
-    def _find(self, key_id: str | None) -> jwt.PyJWK | None:
-        if key_id is None:
-            return next(iter(self._keys.values())) if len(self._keys) == 1 else None
-        return self._keys.get(key_id)
-
-    def _refresh(self, *, at_once: bool) -> None:
-        now = time.monotonic()
-        # Unknown key ids must not become a way to make us read files all day.
-        if now - self._looked_at < (min(0.2, self._look_every) if at_once else self._look_every):
-            return
-        self._looked_at = now
-        stamp = _stamp(self._path)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            self._keys = read_keys(self._path)
-        except KeysUnusableError as error:
-            structlog.get_logger().error("jwks_not_usable", problem=str(error))
-            return
-        self.version += 1
-        structlog.get_logger().info("jwks_loaded", keys=len(self._keys))
+    async def look_for(self, key_id: str | None) -> bool:
+        """Look for a key that is not known yet; True when the keys have changed meanwhile."""
+        ...
 
 
 class TokenVerifier:
     """Turns bearer tokens into callers. Keeps verified ones until they expire or the keys change."""
 
-    def __init__(self, keys: JwksFile) -> None:
+    def __init__(self, keys: KeySource) -> None:
         self._keys = keys
         self._version = keys.version
         self._verified: OrderedDict[str, tuple[Caller, float]] = OrderedDict()
 
-    def verify(self, authorization: str) -> Caller:
-        """The caller of an `authorization` metadata value; IdentityError when it lets nobody in."""
+    async def verify(self, authorization: str) -> Caller:
+        """The caller of an `authorization` metadata value; IdentityError when it lets nobody in.
+
+        A token that names an unknown key may be signed with a new one: the source is asked, within its limits.
+        """
+        try:
+            return self._verify(authorization)
+        except _UnknownKeyError as unknown:
+            if await self._keys.look_for(unknown.key_id):
+                return self._verify(authorization)
+            raise
+
+    def _verify(self, authorization: str) -> Caller:
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
         if not authorization or not token or scheme.lower() != "bearer":
@@ -115,9 +91,11 @@ class TokenVerifier:
     def _decode(self, token: str) -> tuple[Caller, float]:
         try:
             header = jwt.get_unverified_header(token)
-            key = self._keys.key(header.get("kid"))
-            if key is None or header.get("alg") not in ALGORITHMS:
+            if header.get("alg") not in ALGORITHMS:
                 raise IdentityError("invalid", "The token's key or algorithm is not accepted.")
+            key = self._keys.key(header.get("kid"))
+            if key is None:
+                raise _UnknownKeyError(header.get("kid"))
             claims = jwt.decode(
                 token,
                 key,
@@ -136,24 +114,12 @@ class TokenVerifier:
             raise IdentityError("invalid", "The token does not verify.") from None
 
 
-def read_keys(path: Path) -> dict[str, jwt.PyJWK]:
-    """The usable keys of a JWKS file; KeysUnusableError when there are none or one has no id among several."""
-    try:
-        entries = json.loads(path.read_text("utf-8"))["keys"]
-        keys = [(str(entry.get("kid", "")), jwt.PyJWK(entry)) for entry in entries if entry.get("use", "sig") == "sig"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
-        message = (
-            f"{path}: cannot be read as a JWK set ({type(error).__name__}); write {{'keys': [...]}} as in RFC 7517"
-        )
-        raise KeysUnusableError(message) from None
-    usable = {key_id: key for key_id, key in keys if key.algorithm_name in ALGORITHMS}
-    if not usable:
-        message = f"{path}: no key of {', '.join(ALGORITHMS)}; add one with use=sig"
-        raise KeysUnusableError(message)
-    if len(usable) < len(keys):
-        message = f"{path}: keys of other algorithms than {', '.join(ALGORITHMS)}, or two of the same kid; remove them"
-        raise KeysUnusableError(message)
-    return usable
+class _UnknownKeyError(IdentityError):
+    """A token whose key is not among those that are known."""
+
+    def __init__(self, key_id: str | None) -> None:
+        super().__init__("invalid", "The token's key or algorithm is not accepted.")
+        self.key_id = key_id
 
 
 def _caller(claims: Mapping[str, Any]) -> Caller:
@@ -165,11 +131,3 @@ def _caller(claims: Mapping[str, Any]) -> Caller:
     if not isinstance(roles, list) or len(roles) > _MOST_ROLES or not all(isinstance(each, str) for each in roles):
         raise IdentityError("invalid", "The token's roles are not a list of texts.")
     return Caller(tenant, subject, frozenset(roles))
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino

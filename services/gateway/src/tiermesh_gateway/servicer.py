@@ -72,7 +72,7 @@ class GatewayServicer(rpc.GatewayServiceServicer):
     async def Ask(self, request: pb.AskRequest, context: Context) -> AsyncIterator[pb.AskResponse]:
         """Answer one question as a stream."""
         try:
-            caller, tenant = self._identify(context)
+            caller, tenant = await self._identify(context)
             question = _question(request, caller, tenant)
             asked = f"{request.conversation_id}\0{request.text}"
             async with self._runs.answered(question, asked, self._asking.work(question)) as run:
@@ -88,7 +88,7 @@ class GatewayServicer(rpc.GatewayServiceServicer):
     async def ConfirmAction(self, request: pb.ConfirmActionRequest, context: Context) -> pb.ConfirmActionResponse:
         """Perform a proposal as the person who confirms it; the aggregator owns exactly-once."""
         try:
-            caller, tenant = self._identify(context)
+            caller, tenant = await self._identify(context)
         except GatewayError as error:
             raise refusal(error) from error
         question = _bare_question(caller, tenant)
@@ -119,7 +119,7 @@ class GatewayServicer(rpc.GatewayServiceServicer):
     async def RecordFeedback(self, request: pb.RecordFeedbackRequest, context: Context) -> pb.RecordFeedbackResponse:
         """Take a person's word on an answer of their own."""
         try:
-            caller, tenant = self._identify(context)
+            caller, tenant = await self._identify(context)
             owner = Owner(caller.tenant, caller.subject)
             answer = await self._store.answer(owner, request.request_id)
             if answer is None:
@@ -149,7 +149,7 @@ class GatewayServicer(rpc.GatewayServiceServicer):
     async def GetReceipt(self, request: pb.GetReceiptRequest, context: Context) -> pb.GetReceiptResponse:
         """Explain one answer."""
         try:
-            caller, _ = self._identify(context)
+            caller, _ = await self._identify(context)
             answer = await self._store.answer(Owner(caller.tenant, caller.subject), request.request_id)
             if answer is None:
                 raise UnknownRequest
@@ -162,7 +162,7 @@ class GatewayServicer(rpc.GatewayServiceServicer):
     async def IssuePrincipal(self, request: pb.IssuePrincipalRequest, context: Context) -> pb.IssuePrincipalResponse:
         """Say who calls, and sign it for insights."""
         try:
-            caller, tenant = self._identify(context)
+            caller, tenant = await self._identify(context)
         except GatewayError as error:
             raise refusal(error) from error
         return pb.IssuePrincipalResponse(
@@ -173,10 +173,10 @@ class GatewayServicer(rpc.GatewayServiceServicer):
             expires_at=timestamp(datetime.now(UTC) + timedelta(seconds=CONSOLE_SECONDS)),
         )
 
-    def _identify(self, context: Context) -> tuple[Caller, Tenant]:
+    async def _identify(self, context: Context) -> tuple[Caller, Tenant]:
         metadata = dict(context.invocation_metadata() or ())
         authorization = metadata.get("authorization", "")
-        caller = self._verifier.verify(authorization if isinstance(authorization, str) else "")
+        caller = await self._verifier.verify(authorization if isinstance(authorization, str) else "")
         return caller, self._tenants.get(caller.tenant)
 
 

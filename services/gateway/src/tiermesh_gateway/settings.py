@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 from tiermesh_runtime.channels import checked_address
 from tiermesh_runtime.settings import ServiceSettings
@@ -25,8 +26,11 @@ class GatewaySettings(ServiceSettings):
     suggester_address: str = Field(default="127.0.0.1:50054", description="host:port of the suggester")
     aggregator_address: str = Field(default="127.0.0.1:50053", description="host:port of the aggregator")
     insights_address: str = Field(default="127.0.0.1:50055", description="host:port of insights")
-    jwks: Path = Field(
+    jwks: Path | None = Field(
         default=STATE / "keys/jwks.json", description="JWKS file with the keys that sign callers' tokens"
+    )
+    jwks_url: str = Field(
+        default="", description="https address of that JWK set, instead of a file; fetched again when keys rotate"
     )
     principal_key: Path = Field(
         default=STATE / "keys/principal.pem", description="PEM file with the Ed25519 key that signs inner principals"
@@ -90,6 +94,20 @@ class GatewaySettings(ServiceSettings):
     @classmethod
     def _is_address(cls, value: str) -> str:
         return checked_address(value)
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if value and not value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            message = "must be an https address: whoever answers it says who may sign in"
+            raise ValueError(message)
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _url_before_file(cls, values: Any) -> Any:
+        # The default file need not be there where a URL is named.
+        return values | {"jwks": None} if isinstance(values, dict) and values.get("jwks_url") else values
 
     @field_validator("executor_tier3_address")
     @classmethod

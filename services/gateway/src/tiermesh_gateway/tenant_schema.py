@@ -1,4 +1,4 @@
-"""Prints the JSON Schema of a tenant's file: `python -m tiermesh_gateway.tenant_schema > config/tenant.schema.json`."""
+"""Prints the JSON Schema of a tenant's file, for editors: `python -m tiermesh_gateway.tenant_schema`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tiermesh_gateway.tenants import file_schema
 
 
 def text() -> str:
-    """The schema as it is committed."""
+    """The schema as it is printed."""
     return json.dumps(file_schema(), indent=2, sort_keys=True) + "\n"
 
 

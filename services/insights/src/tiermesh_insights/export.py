@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import json
 import sys
 import tempfile
@@ -39,9 +40,12 @@ _PAGE = 2000
 
 
 async def rows(database: Database, kind: str, tenant: str, since: datetime | None) -> AsyncIterator[Mapping[str, Any]]:
-    """Yield a table's rows of one tenant, oldest first, page by page; serialized records are left out."""
+    """Yield a table's rows of one tenant, oldest first, page by page.
+
+    Of serialized records only what a decision was made on is kept.
+    """
     table, moment = _TABLES[kind]
-    columns = [column for column in table.columns if column.name != "record"]
+    columns = [column for column in table.columns if column.name != "record" or kind == "decisions"]
     keys = [table.c[moment], *(column for column in table.primary_key if column.name != moment)]
     after = since
     offset = 0
@@ -51,10 +55,18 @@ async def rows(database: Database, kind: str, tenant: str, since: datetime | Non
             statement = statement.where(table.c[moment] >= after)
         page = await database.rows(statement)
         for row in page:
-            yield dict(zip((column.name for column in columns), row, strict=True))
+            yield _plain_row(dict(zip((column.name for column in columns), row, strict=True)))
         if len(page) < _PAGE:
             return
         offset += _PAGE
+
+
+def _plain_row(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with its decision's inputs, as `tiermesh replay --log` takes them, instead of the whole record."""
+    record = row.pop("record", None)
+    if record is not None:
+        row["inputs"] = base64.b64encode(pb.DecisionRecord.FromString(record).inputs).decode()
+    return row
 
 
 async def training(store: Store, database: Database, tenant: str) -> AsyncIterator[Mapping[str, Any]]:

@@ -25,7 +25,7 @@ Operation = Generator[Statement, Rows, T]
 
 _POSTGRES = ("postgresql://", "postgres://")
 # How long one operation may wait for PostgreSQL before its question is refused.
-_OPERATION_SECONDS = 5.0
+OPERATION_SECONDS = 5.0
 _CONNECTIONS = 10
 # A connection that breaks in the middle of something raises whatever it was at.
 _LOST = (OSError, TimeoutError, PostgresError, InterfaceError, InternalClientError)
@@ -43,13 +43,15 @@ class Database(Protocol):
         ...
 
 
-async def open_database(address: str, schema: str) -> Database:
+async def open_database(address: str, schema: str, *, seconds: float = OPERATION_SECONDS) -> Database:
     """Open `postgresql://…` or the path of a SQLite file and make the tables that are not there.
+
+    An operation on PostgreSQL is given up after `seconds`, the wait for a connection included.
 
     Raises StoreUnavailable: a start-up error.
     """
     if address.startswith(_POSTGRES):
-        return await PostgresDatabase.open(address, _for_postgres(schema))
+        return await PostgresDatabase.open(address, _for_postgres(schema), seconds)
     return SqliteDatabase.open(Path(address), schema)
 
 
@@ -116,19 +118,20 @@ class SqliteDatabase:
 class PostgresDatabase:
     """A pool of connections to one server, for any number of replicas."""
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Any, seconds: float) -> None:
         """Use `open`."""
         self._pool = pool
+        self._seconds = seconds
 
     @classmethod
-    async def open(cls, address: str, schema: str) -> PostgresDatabase:
+    async def open(cls, address: str, schema: str, seconds: float) -> PostgresDatabase:
         """Connect; the password comes by PGPASSFILE or the address."""
         try:
             pool = await asyncpg.create_pool(  # type: ignore[no-untyped-call] # published untyped
                 address,
                 min_size=1,
                 max_size=_CONNECTIONS,
-                command_timeout=_OPERATION_SECONDS,
+                command_timeout=seconds,
                 server_settings={"application_name": "tiermesh-gateway"},
             )
             # Replicas that start at once would make the same table twice.
@@ -137,13 +140,13 @@ class PostgresDatabase:
                 await connection.execute(schema)
         except (ValueError, *_LOST) as error:
             raise StoreUnavailable(str(error) or type(error).__name__) from error
-        return cls(pool)
+        return cls(pool, seconds)
 
     async def run(self, operation: Operation[T]) -> T:
         """The operation's result."""
         try:
             async with (
-                asyncio.timeout(_OPERATION_SECONDS),
+                asyncio.timeout(self._seconds),
                 self._pool.acquire() as connection,
                 connection.transaction(),
             ):
@@ -156,7 +159,7 @@ class PostgresDatabase:
     async def close(self) -> None:
         """Give the connections back."""
         try:
-            async with asyncio.timeout(_OPERATION_SECONDS):
+            async with asyncio.timeout(OPERATION_SECONDS):
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
