@@ -151,3 +151,21 @@ def test_a_saving_has_an_interval_that_holds_it() -> None:
     assert saved.low <= saved.value <= saved.high
     assert saved.value == pytest.approx(0.3 * 34_400, rel=0.1)
     assert saving(log(1000, 0.3), current=0.5, proposed=0.8).value == pytest.approx(-saved.value)
+
+
+def test_a_tenant_with_one_intent_gets_a_proposal_from_its_one_confidence() -> None:
+    level = np.full(500, 0.8)
+    sample = Sample(level, level, np.zeros(500), np.ones(500), COSTS)
+    points = curve(sample, TERMS)
+    assert propose(sample, points, TERMS, current=0.85).threshold == pytest.approx(0.8)
+    all_wrong = Sample(level, level, np.ones(500), np.ones(500), COSTS)
+    leaves = propose(all_wrong, curve(all_wrong, TERMS), TERMS, current=0.7)
+    assert leaves.current_breaks_bound
+    assert leaves.threshold > 0.8
+
+
+def test_a_curve_without_any_turn_is_flat_and_allows_nothing() -> None:
+    nothing = np.zeros(0)
+    points = curve(Sample(nothing, nothing, nothing, nothing, COSTS), TERMS)
+    assert len(points) == 201
+    assert not any(point.allowed for point in points)
