@@ -13,22 +13,8 @@ _YES: Final = frozenset(
 )
 _ELSE: Final = frozenset(
     {"but", "not", "no", "what", "how", "why", "when", "who", "which", "where", "if", "instead", "than", "thanks"}
-    | {
-        "thank",
-        "aber",
-        "nicht",
-        "nein",
-        "was",
-        "wie",
-        "warum",
-        "wenn",
-        "danke",
-        "mais",
-        "non",
-        "pas",
-        "pero",
-        "gracias",
-    }
+    | {"thank", "good", "great", "fine", "nice", "aber", "nicht", "nein", "was", "wie", "warum", "wenn", "danke"}
+    | {"gut", "mais", "non", "pas", "merci", "bien", "pero", "gracias", "bueno"}
 )
 _WORD: Final = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 
