@@ -9,9 +9,9 @@ BUF := protos/node_modules/.bin/buf
 ours := packages/contracts packages/runtime packages/policy packages/pack packages/client \
         services/gateway services/classifier services/executor services/aggregator services/suggester services/insights services/console \
         simulator cli
-python_sources := packages services simulator cli tests packs k8s
+python_sources := packages services simulator cli tests packs k8s bench
 
-.PHONY: help setup run demo test lint types faults dashboards proto proto-check proto-release train seed isolated clean simulate-thresholds kills
+.PHONY: help setup run demo test lint types faults dashboards proto proto-check proto-release train seed isolated entitlement bench-aggregate clean simulate-thresholds kills
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,13 @@ simulate-thresholds: setup ## Propose thresholds for tenants whose truth is know
 
 soak: setup ## Stream 10,000 answers through one executor, cancel one in twenty, and look for what is left behind
 	@$(BIN)/python -m tests.faults.soak
+
+entitlement: setup ## Hold every answer of every person of a company of 2,000 against brute force (STRINGS=folder of hostile texts)
+	@TIERMESH_TEST_EMPLOYEES=2000 TIERMESH_TEST_STRINGS=$(STRINGS) $(BIN)/python -m pytest -q --timeout 7200 services/aggregator/tests/test_entitlement.py
+
+bench-aggregate: setup ## One bulk call against loops and a view: 100,000 people, 5 million rows, PostgreSQL; bench/results
+	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
+	@$(BIN)/python bench/aggregate.py
 
 isolated: setup ## Install and test each service alone, with only what it declares (slow)
 	@tests/isolated.sh

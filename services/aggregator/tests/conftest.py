@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import os
 import shutil
 import sys
 import tempfile
@@ -26,6 +27,8 @@ from tiermesh_pack.pack import Pack, load_pack
 
 root = Path(__file__).parents[3]
 today = date(2026, 11, 20)
+people = int(os.environ.get("TIERMESH_TEST_EMPLOYEES", "60"))
+"""`make entitlement` asks for 2,000."""
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +51,7 @@ def frames() -> dict[str, pd.DataFrame]:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     parts: dict[str, list[pd.DataFrame]] = {}
-    for table, columns in module.tables(employees=60, years=2, as_of=today):
+    for table, columns in module.tables(employees=people, years=2, as_of=today):
         parts.setdefault(table, []).append(pd.DataFrame(dict(columns)))
     return {table: pd.concat(chunks, ignore_index=True) for table, chunks in parts.items()}
 
@@ -56,7 +59,7 @@ def frames() -> dict[str, pd.DataFrame]:
 @pytest.fixture(scope="session")
 def duck_file(pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("duck") / "company.duckdb"
-    seed(pack, DuckAddress(path), Company(60, 2, today), lambda table, share: None)
+    seed(pack, DuckAddress(path), Company(people, 2, today), lambda table, share: None)
     return path
 
 
@@ -79,7 +82,7 @@ def postgres_url(pack: Pack) -> Iterator[str]:
     url = server.get_uri()
     target = address(url)
     assert isinstance(target, PostgresAddress)
-    seed(pack, target, Company(60, 2, today), lambda table, share: None)
+    seed(pack, target, Company(people, 2, today), lambda table, share: None)
     yield url
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -137,16 +140,11 @@ def asking(pack: Pack, engine: Engine, moment: Moment) -> Asking:
 def visible(frames: dict[str, pd.DataFrame]) -> Callable[[str], set[str]]:
     """Brute force: somebody and everyone whose chain of managers leads to them."""
     managers = dict(zip(frames["employees"].employee_id, frames["employees"].manager_id, strict=True))
+    seen: dict[str, set[str]] = {one: {one} for one in managers}
+    for one, manager in managers.items():
+        above, steps = manager, 0
+        while isinstance(above, str) and above and steps < 50:
+            seen[above].add(one)
+            above, steps = managers.get(above), steps + 1
 
-    def below(person: str) -> set[str]:
-        found = {person}
-        for one, manager in managers.items():
-            above, steps = manager, 0
-            while above and steps < 50:
-                if above == person:
-                    found.add(one)
-                    break
-                above, steps = managers.get(above), steps + 1
-        return found
-
-    return below
+    return lambda person: seen.get(person, {person})

@@ -1,5 +1,7 @@
 """Names of people and departments: found, ambiguous, unknown, unseen."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -80,3 +82,32 @@ async def test_a_word_of_unknown_kind_may_be_a_place_or_a_person(asking: Any) ->
     assert place.resolved.people == ()
     person = await asking(Query("leave", Aggregation.SUM, named=("E00016",), period=year))
     assert person.resolved.people == ("E00016",)
+
+
+async def test_the_team_of_a_person_are_the_reports_of_that_person(
+    asking: Any, frames: dict[str, pd.DataFrame], visible: Callable[[str], set[str]]
+) -> None:
+    """A slot names Priya where the question says "Priya's team"."""
+    people = frames["employees"].set_index("employee_id")
+    manager = next(one for one in people.index if 2 < len(visible(one)) < 20 and people.left_on.isna()[one])
+    query = Query("leave", Aggregation.LIST, ("requests",), period=Period(), limit=1000)
+    answer = await asking(replace(query, departments=(people.full_name[manager],)), "E00007", "hr_admin")
+    assert answer.resolved.teams == (manager,)
+    expected = (visible(manager) - {manager}) & set(frames["leave_requests"].employee_id)
+    assert {row[0] for row in answer.table.rows} == expected
+    assert f"team of {people.full_name[manager]}" in answer.table.caption
+    again = await asking(answer.resolved, "E00007", "hr_admin")
+    assert again.table.rows == answer.table.rows
+    outsider = await asking(answer.resolved, "E00007", "hr_admin")
+    assert outsider.table.rows, "the role sees them"
+    with pytest.raises(UnknownNameError, match="department or place"):
+        await asking(replace(query, departments=(people.full_name["E00002"],)), "E00060", "employee")
+
+
+async def test_two_departments_named_in_a_comparison_are_its_sides(asking: Any) -> None:
+    query = Query("leave", Aggregation.COMPARE, ("leave_days",), period=year, departments=("Engineering", "Sales"))
+    answer = await asking(query, "E00007", "hr_admin")
+    assert [row[0] for row in answer.table.rows] == ["Engineering", "Sales"]
+    assert answer.table.statements == 2
+    people = await asking(replace(query, departments=(), people=("E00014", "E00016")), "E00007", "hr_admin")
+    assert len(people.table.rows) == 2

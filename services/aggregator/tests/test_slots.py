@@ -136,3 +136,19 @@ def test_an_unbounded_past_is_all_time_by_year(compiled: Any) -> None:
     assert query.period == Period()
     assert query.group_by == ("year",)
     assert query.population is Population.COMPANY
+
+
+def test_people_in_a_question_about_leavers_is_no_word_for_the_headcount(compiled: Any) -> None:
+    left = replace(
+        most_leave,
+        intent="people.lifecycle",
+        domain=Said("people", 0.9),
+        aggregation=Said("count", 0.9),
+        measures=[Said("headcount", 0.75)],
+        group_by=[],
+    )
+    with pytest.raises(SlotsIncompleteError) as incomplete:
+        compiled(left)
+    assert incomplete.value.missing == ("measures",)
+    assert compiled(replace(left, measures=[Said("leavers", 0.75)])).measures == ("leavers",)
+    assert compiled(replace(left, intent="people.org")).measures == ("headcount",)

@@ -20,7 +20,9 @@ from tiermesh_aggregator.engines.statement import Statement, statement
 from tiermesh_aggregator.failures import BadFieldError
 from tiermesh_aggregator.precomputing import Views
 from tiermesh_aggregator.presenting import present
-from tiermesh_aggregator.query import Aggregation, Answer, Moment, Query, Viewer
+from tiermesh_aggregator.query import Aggregation, Answer, Moment, Query, Side, Viewer
+
+most_sides = 10
 
 
 class Database:
@@ -83,6 +85,7 @@ class Answering:
         `staleness` is the age in seconds up to which a precomputed view will do; None leaves it to the view.
         """
         check_texts(query)
+        query = side_by_side(query)
         query, labels, lookups, seconds = await self._resolved(query, viewer, timeout)
         fresh = {state.view.name: state for state in self._views.fresh(staleness)} if self._views else {}
         views = [state.view for state in fresh.values()]
@@ -103,6 +106,7 @@ class Answering:
     async def expected(self, query: Query, moment: Moment, viewer: Viewer, timeout: float) -> Estimate:
         """What the database expects of a question, without answering it."""
         check_texts(query)
+        query = side_by_side(query)
         query, labels, _, _ = await self._resolved(query, viewer, timeout)
         views = [state.view for state in self._views.fresh()] if self._views else []
         compiled = self._compiler.compile(query, moment, viewer, labels, views=views)
@@ -146,16 +150,28 @@ def _identity(viewer: Viewer, *, wide: bool = False) -> Identity:
     return Identity(viewer.person, viewer.roles, wide)
 
 
+def side_by_side(query: Query) -> Query:
+    """A comparison that names two and more departments or people means them as its sides."""
+    named = [*query.departments, *query.people, *query.named]
+    if query.aggregation is not Aggregation.COMPARE or query.sides or not 2 <= len(named) <= most_sides:
+        return query
+    sides = [Side(departments=(one,)) for one in query.departments]
+    sides += [Side(people=(one,)) for one in query.people]
+    sides += [Side(named=one) for one in query.named]
+    return replace(query, sides=tuple(sides), departments=(), people=(), named=())
+
+
 def check_texts(query: Query) -> None:
     """Texts reach the database as parameters; only a NUL cannot be one."""
     places: list[tuple[str, Sequence[str]]] = [
         ("people", query.people),
         ("departments", query.departments),
         ("named", query.named),
+        ("teams", query.teams),
     ]
     places += [(f"filters[{index}].values", one.values) for index, one in enumerate(query.filters)]
     for index, side in enumerate(query.sides):
-        places.append((f"sides[{index}]", (side.label, side.named, *side.people, *side.departments)))
+        places.append((f"sides[{index}]", (side.label, side.named, *side.people, *side.departments, *side.teams)))
     for place, texts in places:
         if any("\x00" in text for text in texts):
             raise BadFieldError(place, "The text holds a NUL character; leave it out.")

@@ -6,7 +6,7 @@ Somebody whom the viewer may not see is as unknown as somebody who does not exis
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,9 +57,11 @@ class Wanted:
 def named(query: Query, model: SemanticModel) -> Wanted:
     """Every name that has to be resolved."""
     people = {name: f"people[{index}]" for index, name in enumerate(query.people)}
+    people |= {name: f"teams[{index}]" for index, name in enumerate(query.teams)}
     departments = {name: f"departments[{index}]" for index, name in enumerate(query.departments)}
     for number, side in enumerate(query.sides):
         people |= {name: f"sides[{number}].people[{index}]" for index, name in enumerate(side.people)}
+        people |= {name: f"sides[{number}].teams[{index}]" for index, name in enumerate(side.teams)}
         departments |= {name: f"sides[{number}].departments[{index}]" for index, name in enumerate(side.departments)}
     either = {side.named: f"sides[{number}]" for number, side in enumerate(query.sides) if side.named}
     either |= {name: f"named[{index}]" for index, name in enumerate(query.named)}
@@ -79,9 +81,10 @@ def lookup(
 ) -> Statement:
     """The statement that finds what the names could mean: visible people, departments, and places of people."""
     selects: list[sa.Select[Any]] = []
-    if wanted.people or wanted.either:
+    if wanted:
         scope = RowScope(catalog, person, viewer, rules, wide=False)
-        found = _visible_people(catalog, person, scope, [*wanted.people, *wanted.either])
+        words = [*wanted.people, *wanted.departments, *wanted.either]
+        found = _visible_people(catalog, person, scope, words)
         selects.append(sa.select(found.subquery("found")))
     if wanted.departments or wanted.either:
         table, key, name, _ = person.departments
@@ -160,11 +163,13 @@ def resolve(
         return _meant(name, place, noun, viewer, [*candidates, *_worded(domain, name)])
 
     people = {name: choose(name, place, "person") for name, place in wanted.people.items()}
-    units = {name: choose(name, place, "department") for name, place in wanted.departments.items()}
+    units = {name: _unit(name, place, choose) for name, place in wanted.departments.items()}
     both = {name: choose(name, place, "either") for name, place in wanted.either.items()}
     labels = {one.key: one.name for one in (*people.values(), *units.values(), *both.values())}
     meant = [both[name] for name in query.named]
-    chosen = [*(units[name] for name in query.departments), *(one for one in meant if one.noun != "person")]
+    theirs = [units[name] for name in query.departments]
+    chosen = [one for one in (*theirs, *meant) if one.noun != "person"]
+    teams = [*(people[name] for name in query.teams), *(one for one in theirs if one.noun == "person")]
     persons = [*(people[name] for name in query.people), *(one for one in meant if one.noun == "person")]
     filters = [_filter(one, domain, {**units, **people}) for one in query.filters]
     filters += _place_filters(chosen)
@@ -174,9 +179,21 @@ def resolve(
         named=(),
         departments=_keys(one for one in chosen if one.noun == "department"),
         filters=tuple(filters),
+        teams=_keys(teams),
         sides=tuple(_side(side, people, units, both) for side in query.sides),
     )
     return _by_place(resolved, query.sides, {**units, **both}), labels
+
+
+def _unit(name: str, place: str, choose: Callable[[str, str, str], Candidate]) -> Candidate:
+    """A department or place; where none is called so, the person whose team is meant: "Priya's team"."""
+    try:
+        return choose(name, place, "department")
+    except UnknownNameError as unknown:
+        try:
+            return choose(name, place, "person")
+        except UnknownNameError:
+            raise unknown from None
 
 
 def _keys(chosen: Iterable[Candidate]) -> tuple[str, ...]:
@@ -203,11 +220,15 @@ def _side(
     side: Side, people: Mapping[str, Candidate], units: Mapping[str, Candidate], both: Mapping[str, Candidate]
 ) -> Side:
     persons = [people[name] for name in side.people]
-    departments = [units[name] for name in side.departments]
+    named_units = [units[name] for name in side.departments]
+    departments = [one for one in named_units if one.noun != "person"]
+    teams = [*(people[name] for name in side.teams), *(one for one in named_units if one.noun == "person")]
     if side.named:
         (persons if both[side.named].noun == "person" else departments).append(both[side.named])
     label = side.label or (both[side.named].name if side.named else "")
-    return replace(side, label=label, named="", people=_keys(persons), departments=_keys(departments))
+    return replace(
+        side, label=label, named="", people=_keys(persons), departments=_keys(departments), teams=_keys(teams)
+    )
 
 
 def _by_place(query: Query, sides: Sequence[Side], known: Mapping[str, Candidate]) -> Query:

@@ -94,6 +94,7 @@ class Side:
     people: tuple[str, ...] = ()
     departments: tuple[str, ...] = ()
     population: Population | None = None
+    teams: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class Query:
     """People, departments or places as worded, where the question does not say which."""
     sides: tuple[Side, ...] = ()
     outliers: OutlierRule | None = None
+    teams: tuple[str, ...] = ()
+    """People whose reports at any depth are meant."""
 
 
 @dataclass(frozen=True)

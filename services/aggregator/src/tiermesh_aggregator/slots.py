@@ -27,6 +27,10 @@ populations: Mapping[str, Population] = {
 }
 
 
+clear_word = 0.8
+"""Confidence of a measure that the question names by a word of its own."""
+
+
 @dataclass(frozen=True)
 class Said:
     """One value with how sure it is; `inherited` ones come from no word of the question."""
@@ -150,10 +154,24 @@ def _measures(domain: Domain, slots: Slots, aggregation: Aggregation, reading: _
         if not usual:
             reading.missing.append("measures")
         named = [usual] if usual else []
+    if _is_general(domain, slots, aggregation):
+        reading.missing.append("measures")
     order = slots.order_by.value if slots.order_by else ""
     if order in domain.measures and order not in named:
         named.insert(0, order)
     return named[:8]
+
+
+def _is_general(domain: Domain, slots: Slots, aggregation: Aggregation) -> bool:
+    """Whether the only measure is what the domain's questions mean in general, read from a word as general.
+
+    "People", in a question about who came and who went, is no word for the headcount.
+    """
+    general = domain.default_measure("*", aggregation.in_model)
+    usual = domain.default_measure(slots.intent, aggregation.in_model)
+    said = {one.value for one in slots.measures}
+    vague = all(one.confidence < clear_word for one in slots.measures)
+    return said == {general} and usual != general and vague
 
 
 def _group_by(

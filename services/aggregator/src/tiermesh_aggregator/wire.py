@@ -88,6 +88,7 @@ def query(message: pb.AggregateQuery) -> Query:
         departments=tuple(message.departments),
         sides=tuple(_side(one) for one in message.sides),
         outliers=_outliers(message.outliers) if message.HasField("outliers") else None,
+        teams=tuple(message.teams),
     )
 
 
@@ -99,6 +100,7 @@ def _side(message: pb.AggregateQuery.Side) -> Side:
         people=tuple(message.people),
         departments=tuple(message.departments),
         population=None if population is Population.VISIBLE else population,
+        teams=tuple(message.teams),
     )
 
 
@@ -166,6 +168,7 @@ def resolved(found: Query) -> pb.AggregateQuery:
         people=found.people,
         departments=found.departments,
         sides=[_resolved_side(one) for one in found.sides],
+        teams=found.teams,
     )
     if found.period is not None:
         message.date_range.CopyFrom(_range(found.period))
@@ -188,7 +191,11 @@ def _range(found: Period) -> scores_pb2.DateRange:
 
 def _resolved_side(side: Side) -> pb.AggregateQuery.Side:
     message = pb.AggregateQuery.Side(
-        label=side.label, people=side.people, departments=side.departments, population=_population(side.population)
+        label=side.label,
+        people=side.people,
+        departments=side.departments,
+        teams=side.teams,
+        population=_population(side.population),
     )
     if side.period is not None:
         message.date_range.CopyFrom(_range(side.period))

@@ -77,15 +77,16 @@ class _Figures:
             raise ValueError("a plan has a period")
         everyone = self._with_everyone()
         if not query.sides:
-            frame = Frame(Members(query.population, query.people, query.departments), period)
+            frame = Frame(Members(query.population, query.people, query.departments, query.teams), period)
             return grouped(self._plan, self._context, frame, everyone=everyone)
         sides = []
         for number, side in enumerate(query.sides):
-            named = bool(side.people or side.departments or side.population)
+            named = bool(side.people or side.departments or side.population or side.teams)
             members = Members(
                 side.population or query.population,
                 side.people if named else query.people,
                 side.departments if named else query.departments,
+                side.teams if named else query.teams,
             )
             frame = Frame(members, side.period or period)
             one = grouped(self._plan, self._context, frame, everyone=False).subquery(f"side{number}")

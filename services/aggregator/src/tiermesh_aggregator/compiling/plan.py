@@ -207,7 +207,7 @@ def _wide(
     """Whether the question may sum up people beyond the visible ones: nothing in it may single anybody out."""
     populations = {side.population or query.population for side in query.sides} or {query.population}
     company = populations <= {Population.COMPANY, Population.DEPARTMENT}
-    named = query.people or any(side.people for side in query.sides)
+    named = query.people or query.teams or any(side.people or side.teams for side in query.sides)
     if not limits or not company or named:
         return False
     widest = {"company"} if Population.COMPANY in populations else {"company", "department"}

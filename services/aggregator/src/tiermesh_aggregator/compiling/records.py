@@ -153,7 +153,7 @@ class _Records:
             dimension = self._domain.dimensions[one.field]
             found.append(filters.filtered(source, dimension, one, self._moment, f"filters[{index}].values"))
         found += self._scope.rows(source)
-        found += self._scope.members(source, Members(query.population, query.people, query.departments))
+        found += self._scope.members(source, Members(query.population, query.people, query.departments, query.teams))
         if self._view.time and query.period is not None:
             found += calendar_sql.bound(source, self._view.time, query.period, [], self._moment, years=True).conditions
         return found

@@ -26,6 +26,8 @@ class Members:
     population: Population = Population.VISIBLE
     people: tuple[str, ...] = ()
     departments: tuple[str, ...] = ()
+    teams: tuple[str, ...] = ()
+    """People whose reports at any depth are meant."""
 
 
 def any_of(column: Expression, values: Sequence[object], kind: sa.types.TypeEngine[Any]) -> Expression:
@@ -86,6 +88,10 @@ class RowScope:
             found.append(source.person.in_(asked))
         if members.people:
             found.append(any_of(source.person, members.people, sa.Text()))
+        if members.teams:
+            lines = self._person.lines
+            theirs = any_of(self._lines.c[lines.manager], members.teams, sa.Text())
+            found.append(source.person.in_(sa.select(self._lines.c[lines.report]).where(theirs)))
         if members.departments:
             found.append(any_of(source.person_column(self._person.department), members.departments, sa.Text()))
         return found

@@ -46,6 +46,8 @@ def _joined(head: str, query: Query, labels: Mapping[str, str], period: str) -> 
     parts = [head, *(_filter(one, labels) for one in query.filters)]
     if query.people:
         parts.append(_names(query.people, labels))
+    if query.teams:
+        parts.append(f"team of {_names(query.teams, labels)}")
     if query.departments:
         parts.append(_names(query.departments, labels))
     if query.population in population_words:
@@ -70,6 +72,7 @@ def side_label(side: Side, labels: Mapping[str, str]) -> str:
     if side.label:
         return side.label
     words = [_names(side.people, labels), _names(side.departments, labels)]
+    words += [f"team of {_names(side.teams, labels)}"] if side.teams else []
     if side.population is not None and side.population in population_words:
         words.append(population_words[side.population])
     if side.period is not None:
@@ -83,6 +86,6 @@ def scope_notes(scope: RowScope, query: Query) -> tuple[str, ...]:
         least = scope.minimum_group
         return (f"Groups with fewer than {least} people whose single records you may not see are left out.",)
     wider = query.population in (Population.VISIBLE, Population.COMPANY, Population.DEPARTMENT)
-    if scope.restricted and wider and not query.people:
+    if scope.restricted and wider and not (query.people or query.teams):
         return ("Counts only people whose records you may see.",)
     return ()

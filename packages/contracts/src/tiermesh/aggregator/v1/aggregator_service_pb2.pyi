@@ -181,6 +181,7 @@ class AggregateQuery(_message.Message):
         PEOPLE_FIELD_NUMBER: _builtins.int
         DEPARTMENTS_FIELD_NUMBER: _builtins.int
         POPULATION_FIELD_NUMBER: _builtins.int
+        TEAMS_FIELD_NUMBER: _builtins.int
         label: _builtins.str
         population: Global___Population.ValueType
         @_builtins.property
@@ -189,6 +190,10 @@ class AggregateQuery(_message.Message):
         def people(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
         @_builtins.property
         def departments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+        @_builtins.property
+        def teams(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+            """As in the query."""
+
         def __init__(
             self,
             *,
@@ -197,10 +202,11 @@ class AggregateQuery(_message.Message):
             people: _abc.Iterable[_builtins.str] | None = ...,
             departments: _abc.Iterable[_builtins.str] | None = ...,
             population: Global___Population.ValueType = ...,
+            teams: _abc.Iterable[_builtins.str] | None = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range", "departments", b"departments", "label", b"label", "people", b"people", "population", b"population"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["date_range", b"date_range", "departments", b"departments", "label", b"label", "people", b"people", "population", b"population", "teams", b"teams"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -245,6 +251,7 @@ class AggregateQuery(_message.Message):
     DEPARTMENTS_FIELD_NUMBER: _builtins.int
     SIDES_FIELD_NUMBER: _builtins.int
     OUTLIERS_FIELD_NUMBER: _builtins.int
+    TEAMS_FIELD_NUMBER: _builtins.int
     domain: _builtins.str
     aggregation: Global___Aggregation.ValueType
     limit: _builtins.int
@@ -280,6 +287,10 @@ class AggregateQuery(_message.Message):
 
     @_builtins.property
     def outliers(self) -> Global___AggregateQuery.OutlierRule: ...
+    @_builtins.property
+    def teams(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """People whose reports at any depth are asked for, named or by id: "Priya's team"."""
+
     def __init__(
         self,
         *,
@@ -296,10 +307,11 @@ class AggregateQuery(_message.Message):
         departments: _abc.Iterable[_builtins.str] | None = ...,
         sides: _abc.Iterable[Global___AggregateQuery.Side] | None = ...,
         outliers: Global___AggregateQuery.OutlierRule | None = ...,
+        teams: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "date_range", b"date_range", "limit", b"limit", "outliers", b"outliers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "aggregation", b"aggregation", "date_range", b"date_range", "departments", b"departments", "domain", b"domain", "filters", b"filters", "group_by", b"group_by", "limit", b"limit", "measures", b"measures", "order_by", b"order_by", "outliers", b"outliers", "people", b"people", "population", b"population", "sides", b"sides"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "aggregation", b"aggregation", "date_range", b"date_range", "departments", b"departments", "domain", b"domain", "filters", b"filters", "group_by", b"group_by", "limit", b"limit", "measures", b"measures", "order_by", b"order_by", "outliers", b"outliers", "people", b"people", "population", b"population", "sides", b"sides", "teams", b"teams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
