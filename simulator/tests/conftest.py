@@ -26,7 +26,10 @@ async def base_url(settings: SimulatorSettings) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def client(base_url: str) -> AsyncIterator[AsyncAnthropic]:
-    async with AsyncAnthropic(base_url=base_url, api_key="any-key", max_retries=0, timeout=10) as sdk:
+    # Without its tracing: whether a test of another part has set a provider must not show in the headers.
+    async with AsyncAnthropic(
+        base_url=base_url, api_key="any-key", max_retries=0, timeout=10, open_telemetry=False
+    ) as sdk:
         yield sdk
 
 

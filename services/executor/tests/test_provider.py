@@ -250,3 +250,14 @@ async def test_the_models_span_stands_in_the_callers_trace_without_content(
     written = " ".join(str(span.attributes) + str(span.events) for span in exporter.get_finished_spans())
     assert "balance?" not in written
     assert "24.5" not in written
+
+
+async def test_a_confidence_is_stated_and_read_over_the_real_path(simulate: Callable[..., Any], deploy: Deploy) -> None:
+    async with simulate(escalate=False) as simulator:
+        client = await deploy(base_url=simulator.url)
+        sure = await client.execute("What is my leave balance?", least_stated_confidence=0.8)
+        unsure = await client.execute("What is my leave balance?", least_stated_confidence=0.95)
+    assert "24.5" in sure.text
+    assert "confidence" not in sure.text
+    assert sure.done.answer.complete
+    assert unsure.bounce.cause == "low_confidence"

@@ -42,6 +42,7 @@ MOST_CALLS: Final = 50
 _MOST_PARTS: Final = 3
 _TOLD: Final = re.compile(r"\balways call (?:the|a|this) tool\b|\byou must call\b", re.IGNORECASE)
 _FIGURE: Final = re.compile(r"\d+")
+_CONFIDENCE: Final = "<confidence>"
 
 
 class RuleEngine:
@@ -77,7 +78,7 @@ class RuleEngine:
         if request.schema is not None:
             value = StructuredWriter(request.schema, dialogue, text).write()
             return Reply((TextPart(json.dumps(value, ensure_ascii=False)),))
-        return Reply((TextPart(_continued(text, dialogue.prefill)),))
+        return Reply((TextPart(_stated(request, dialogue) + _continued(text, dialogue.prefill)),))
 
     def _calls(  # noqa: PLR0911 - a list of cases
         self,
@@ -308,6 +309,14 @@ def _tool_reply(request: MessagesRequest, calls: Sequence[tuple[ToolDoc, Mapping
     return Reply(tuple(parts), "tool_use")
 
 
+def _stated(request: MessagesRequest, dialogue: Dialogue) -> str:
+    """State a confidence where the prompt asks for one: high with a tool's result, low for what looks hard."""
+    if not any(_CONFIDENCE in turn.text for turn in request.turns):
+        return ""
+    hard = talk.looks_hard(dialogue.question, has_history=bool(dialogue.earlier)) is not None
+    return f"<confidence>{'0.3' if hard else '0.9' if dialogue.calls else '0.7'}</confidence> "
+
+
 def _continued(text: str, prefill: str) -> str:
     """Go on where a prefilled answer ended."""
     start = prefill.strip()
@@ -325,7 +334,9 @@ def _with_wrong_figure(reply: Reply) -> Reply:
     altered = False
     for part in reply.parts:
         if isinstance(part, TextPart) and not altered and _FIGURE.search(part.text):
-            parts.append(TextPart(_FIGURE.sub(lambda match: str(int(match.group()) + 7), part.text, count=1)))
+            stated, end, said = part.text.rpartition("</confidence>")
+            wrong = _FIGURE.sub(lambda match: str(int(match.group()) + 7), said, count=1)
+            parts.append(TextPart(f"{stated}{end}{wrong}"))
             altered = True
         else:
             parts.append(part)
