@@ -146,3 +146,19 @@ async def test_a_suggester_that_was_killed_moves_nothing_either(start_suite: Any
     assert [part.text for kind, part in stream.answer() if kind == "text"] == list(PARTS)
     assert stream.events[-1].receipt.complete
     assert stream.events[-1].receipt.pills == 1
+
+
+async def test_a_pill_call_that_was_cut_makes_the_receipt_say_at_least(start_suite: Any, say: Any) -> None:
+    suite = await start_suite(policy=PATIENT)
+    suite.tier1.script = answer_in_parts(say)
+
+    async def cut(_requests: Any) -> AsyncIterator[Any]:
+        done = say.pills_done("late")
+        done.done.at_least = True
+        yield done
+
+    for script, at_least in ((None, False), (cut, True)):
+        suite.suggester.script = script
+        stream = Stream(suite.call("Who took most?"))
+        await stream.until("receipt")
+        assert stream.events[-1].receipt.cost.at_least == at_least
