@@ -21,6 +21,7 @@ from tiermesh_cli.commands import (
     say_failed,
     sign_in,
 )
+from tiermesh_cli.evaluation import models
 from tiermesh_cli.evaluation.pill_report import report_of
 from tiermesh_cli.evaluation.pill_trial import (
     AskedTurn,
@@ -34,7 +35,8 @@ from tiermesh_cli.evaluation.route_report import RoutedTurn, values
 from tiermesh_cli.evaluation.route_trial import LabelledConversation, read_labelled, run_trial
 from tiermesh_cli.running import RunningSuite
 
-evaluation = typer.Typer(no_args_is_help=True, help="Measure a running suite on questions of a file.")
+evaluation = typer.Typer(no_args_is_help=True, help="Measure a running suite, or models, on a file.")
+models.register(evaluation)
 
 
 @evaluation.callback()
