@@ -9,7 +9,7 @@ import structlog
 from opentelemetry import trace
 from tiermesh_runtime import semconv, telemetry
 
-from tiermesh_executor.ledger import Line
+from tiermesh_executor.ledger import Line, Outcome
 
 NAME = "tiermesh_executor"
 TIER = "tiermesh.tier"
@@ -27,6 +27,7 @@ CACHE_HIT_SHARE = "tiermesh.cache.hit_share"
 TOOL_KIND = "tiermesh.tool.kind"
 CIRCUIT_STATE = "tiermesh.circuit.state"
 OUTCOME = "tiermesh.outcome"
+_BUCKETS = ("input_tokens", "output_tokens", "cache_read.input_tokens", "cache_write.input_tokens")
 
 
 class ExecutorTelemetry:
@@ -42,6 +43,12 @@ class ExecutorTelemetry:
         self._held = meter.create_counter("tiermesh.executor.figures.held", unit="{sentence}")
         self._circuits = meter.create_counter("tiermesh.executor.circuit.changes", unit="{change}")
         self._attempts = meter.create_counter("tiermesh.executor.model.attempts", unit="{attempt}")
+        self._durations = telemetry.duration_histogram(semconv.GEN_AI_INFERENCE_DURATION)
+        self._first_chunks = telemetry.duration_histogram(semconv.GEN_AI_TIME_TO_FIRST_CHUNK_METRIC)
+        self._tokens = {
+            bucket: meter.create_counter(f"gen_ai.client.inference.usage.{bucket}", unit="{token}")
+            for bucket in _BUCKETS
+        }
         self._log = structlog.get_logger("tiermesh_executor.models")
         self._without_price: set[str] = set()
         self._cost = meter.create_counter("tiermesh.executor.cost", unit="{microdollar}")
@@ -80,6 +87,19 @@ class ExecutorTelemetry:
             self._without_price.add(line.model)
             self._log.warning("model_without_a_price", provider=line.provider, model=line.model)
         self._cost.add(line.cost_micros, {TAG: line.tag, semconv.GEN_AI_RESPONSE_MODEL: line.model})
+        self._measured(line, attributes)
+
+    def _measured(self, line: Line, attributes: dict[str, str]) -> None:
+        """By the conventions; input tokens include the cached ones there."""
+        failed = {semconv.ERROR_TYPE: line.outcome.value.lower()} if line.outcome is Outcome.FAILED else {}
+        self._durations.record(line.duration, {**attributes, **failed})
+        if line.time_to_first_token is not None:
+            self._first_chunks.record(line.time_to_first_token, attributes)
+        usage = line.usage
+        written = usage.cache_write_5m + usage.cache_write_1h
+        counts = (usage.input + usage.cache_read + written, usage.output, usage.cache_read, written)
+        for bucket, count in zip(_BUCKETS, counts, strict=True):
+            self._tokens[bucket].add(count, attributes)
 
     def bounced(self, cause: str, tier: int) -> None:
         """An execution handed over."""
