@@ -187,6 +187,17 @@ class FakeExecutor(executor_rpc.ExecutorServiceServicer):
     requests: list[executor_pb.ExecuteRequest] = field(default_factory=list)
     principals: list[principal.Principal] = field(default_factory=list)
     left: asyncio.Event = field(default_factory=asyncio.Event)
+    generated: list[executor_pb.GenerateRequest] = field(default_factory=list)
+    # What `Generate` says; None breaks it off.
+    summary: str | None = "In short."
+    asked_to_generate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def Generate(self, request: Any, context: Any) -> AsyncIterator[executor_pb.GenerateResponse]:
+        self.generated.append(request)
+        if self.summary is not None:
+            yield executor_pb.GenerateResponse(text=answer_pb2.TextChunk(text=self.summary))
+            yield executor_pb.GenerateResponse(done=executor_pb.GenerateDone())
+        self.asked_to_generate.set()
 
     async def Execute(self, request: Any, context: Any) -> AsyncIterator[executor_pb.ExecuteResponse]:
         self.requests.append(request)

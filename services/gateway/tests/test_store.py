@@ -133,6 +133,16 @@ async def test_what_has_expired_is_gone(start: Start) -> None:
     assert await one.read("SELECT count(*) FROM turns") == [(0,)]
 
 
+async def test_a_summary_is_kept_unless_one_reaches_further(start: Start) -> None:
+    one = await start()
+    await one.store.open_turn(ME, "c", "t1")
+    await one.store.end_turn(ME, "c", "t1", turn_record(1))
+    for text, turns in (("up to four", 4), ("up to two, late", 2)):
+        await one.store.note_summary(ME, "c", text, turns)
+    conversation = await one.begin("t2")
+    assert (conversation.earlier, conversation.earlier_turns) == ("up to four", 4)
+
+
 async def test_only_the_last_pills_are_remembered(start: Start) -> None:
     one = await start()
     await one.store.open_turn(ME, "c", "t1")

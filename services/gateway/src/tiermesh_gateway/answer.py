@@ -117,6 +117,7 @@ class AnswerTrack:
         executors: Executors,
         health: HealthSource,
         purse: Purse,
+        earlier: str = "",
         feed: PillFeed,
         emit: Callable[[Event], Awaitable[None]],
     ) -> None:
@@ -129,6 +130,7 @@ class AnswerTrack:
         self._decision = decision
         self._scored = scored
         self._exchanges = exchanges
+        self._earlier = earlier
         self._executors = executors
         self._health = health
         self._purse = purse
@@ -209,6 +211,7 @@ class AnswerTrack:
             bulk_tools_only=plan.bulk_tools_only,
             timeout=left,
             most_micros=self._purse.most_micros,
+            earlier=self._earlier,
             speculative=speculative,
             least_stated_confidence=self._decision.least_stated_confidence,
         )

@@ -19,7 +19,7 @@ from tiermesh_gateway.answer import Answered, AnswerTrack
 from tiermesh_gateway.background import Background
 from tiermesh_gateway.budget import Purse
 from tiermesh_gateway.closing import cut_off, outcome_of, receipt_of, summary_of
-from tiermesh_gateway.conversations import Exchange, TurnOutcome, TurnRecord, within_budget
+from tiermesh_gateway.conversations import Exchange, TurnOutcome, TurnRecord, not_yet_condensed, within_budget
 from tiermesh_gateway.errors import NoRouteAvailable
 from tiermesh_gateway.events import DecisionMade, Event, Kind, Receipt
 from tiermesh_gateway.merge import Merge
@@ -34,6 +34,7 @@ from tiermesh_gateway.ports import (
     PillTokens,
     Recorder,
     Suggester,
+    Summarizer,
     Surroundings,
 )
 from tiermesh_gateway.question import Owner, Question, Scored, Turn
@@ -55,6 +56,7 @@ class Parts:
     pill_tokens: PillTokens
     conversations: Conversations
     budgets: Budgets
+    summarizer: Summarizer
     recorder: Recorder
     surroundings: Surroundings
     health: HealthSource
@@ -154,6 +156,7 @@ class Asking:
         # Whoever reads the receipt may ask any replica about it; a store that is away delays it by this and no more.
         await asyncio.wait([noted], timeout=_NOTE_SECONDS)
         merge.finish(Event(Kind.RECEIPT, receipt))
+        self.parts.background.start(self._condense(course))
 
     async def _replied(self, course: _Course) -> _Reply:
         """Decide within the budget, tell, and start both tracks; what was reserved comes back when that fails."""
@@ -164,6 +167,16 @@ class Asking:
         except BaseException:
             self.parts.background.start(course.purse.settle(0, at_least=False))
             raise
+
+    async def _condense(self, course: _Course) -> None:
+        """Put into the summary what the next turn's executor would no longer be told word for word."""
+        known = course.hold.conversation
+        exchanges, turns = not_yet_condensed(known, self.most_context_characters)
+        if not exchanges:
+            return
+        text = await self.parts.summarizer.condense(course.turn, known.earlier, exchanges)
+        if text:
+            await self.parts.conversations.note_summary(course.question.owner, known.id, text, turns)
 
     async def _decide(self, course: _Course) -> Decision:
         began = asyncio.get_running_loop().time()
@@ -231,11 +244,14 @@ class Asking:
         if course.clicked is not None:
             self.parts.recorder.clicked_pill(course.question.tenant.name, course.clicked.pill_id, made.decision_id, now)
         pills = self._pill_track(course, route)
+        known = course.hold.conversation
+        words = within_budget(known.exchanges, self.most_context_characters)
         answer = AnswerTrack(
             turn,
             decision,
             scored,
-            within_budget(course.hold.conversation.exchanges, self.most_context_characters),
+            words,
+            earlier=known.earlier if len(words) < known.total_turns else "",
             executors=self.parts.executors,
             health=self.parts.health,
             purse=course.purse,

@@ -32,6 +32,7 @@ from tiermesh_gateway.adapters.records import Delivery, SpoolRecorder
 from tiermesh_gateway.adapters.shared import Holders, SharedBudgets, SharedRequests
 from tiermesh_gateway.adapters.store import Store
 from tiermesh_gateway.adapters.suggester import GrpcSuggester
+from tiermesh_gateway.adapters.summarizer import GrpcSummarizer
 from tiermesh_gateway.adapters.surroundings import TaskSurroundings
 from tiermesh_gateway.adapters.tables import SCHEMA
 from tiermesh_gateway.adapters.vocabularies import PackVocabularies
@@ -93,6 +94,7 @@ async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
             pill_tokens=pill_tokens,
             conversations=store,
             budgets=SharedBudgets(database, holder),
+            summarizer=GrpcSummarizer(executors[Tier.ONE]),
             recorder=SpoolRecorder(spool, background, subject_key),
             surroundings=surroundings,
             health=ChannelHealth(executors, aggregator),

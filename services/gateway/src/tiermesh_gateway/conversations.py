@@ -77,6 +77,9 @@ class Conversation:
     slots: bytes = b""
     vocabulary_version: str = ""
     shown_pills: tuple[str, ...] = ()
+    # What was said before, in short, and up to which turn.
+    earlier: str = ""
+    earlier_turns: int = 0
 
     def history(self) -> History:
         """What the decision looks at."""
@@ -104,3 +107,18 @@ def within_budget(exchanges: Sequence[Exchange], most_characters: int) -> tuple[
             break
         kept.append(exchange)
     return tuple(reversed(kept))
+
+
+def not_yet_condensed(conversation: Conversation, most_characters: int) -> tuple[tuple[Exchange, ...], int]:
+    """The exchanges that no longer fit and are in no summary yet, oldest first, and the turn that they end with.
+
+    None while everything fits. Once something does not, all but the latest half of the budget is condensed, so that it
+    is not done anew with every turn.
+    """
+    exchanges = conversation.exchanges
+    if len(within_budget(exchanges, most_characters)) == len(exchanges):
+        return (), 0
+    kept = len(within_budget(exchanges, most_characters // 2))
+    first = conversation.total_turns - len(exchanges)
+    told = max(0, conversation.earlier_turns - first)
+    return exchanges[told : len(exchanges) - kept], conversation.total_turns - kept

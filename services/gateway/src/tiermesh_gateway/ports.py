@@ -57,6 +57,8 @@ class Execution:
     speculative: bool = False
     # Tier 1 hands over when it states less; None leaves it to the executor.
     least_stated_confidence: float | None = None
+    # What was said before the exchanges, in short.
+    earlier: str = ""
 
 
 class Classifier(Protocol):
@@ -141,6 +143,14 @@ class Suggester(Protocol):
         ...
 
 
+class Summarizer(Protocol):
+    """Condenses what no longer fits into an executor's context."""
+
+    async def condense(self, turn: Turn, earlier: str, exchanges: Sequence[Exchange]) -> str:
+        """The summary so far with these exchanges in it; empty when there is none to be had."""
+        ...
+
+
 class HeldElsewhereError(Exception):
     """Another turn of the conversation is being answered, in whichever process."""
 
@@ -161,6 +171,10 @@ class Conversations(Protocol):
 
     async def end_turn(self, owner: Owner, conversation_id: str, token: str, record: TurnRecord | None) -> None:
         """Add the turn, if there is one, and let go."""
+        ...
+
+    async def note_summary(self, owner: Owner, conversation_id: str, text: str, turns: int) -> None:
+        """Keep what was said up to a turn, in short; one that reaches less far than what is kept changes nothing."""
         ...
 
     async def note_pills(self, owner: Owner, conversation_id: str, texts: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import grpc
 import structlog
+from tiermesh.common.v1 import answer_pb2
 from tiermesh.executor.v1 import executor_service_pb2 as pb
 from tiermesh.executor.v1 import executor_service_pb2_grpc as rpc
 from tiermesh_policy import Route, Tier
@@ -75,7 +76,7 @@ def _request(execution: Execution) -> pb.ExecuteRequest:
         mode=pb.EXECUTE_MODE_AGGREGATE if aggregate else pb.EXECUTE_MODE_ANSWER,
         tier=TIERS[execution.route.tier],
         scores=None if execution.scored is None else execution.scored.raw,
-        turns=list(conversation_turns(execution.exchanges[-_MOST_TURNS // 2 :])),
+        turns=_turns(execution),
         prior_findings=execution.findings[:_MOST_FINDINGS],
         bulk_tools_only=execution.bulk_tools_only,
         commit_point=_COMMIT_POINTS[policy.commit_point],
@@ -94,6 +95,15 @@ async def _sayings(call: grpc.aio.UnaryStreamCall[pb.ExecuteRequest, pb.ExecuteR
             yield _saying(response)
     except grpc.aio.AioRpcError as error:
         raise _failure(from_call(error)) from error
+
+
+def _turns(execution: Execution) -> list[answer_pb2.ConversationTurn]:
+    turns = list(conversation_turns(execution.exchanges[-(_MOST_TURNS // 2 - 1) :]))
+    if execution.earlier:
+        turns.insert(
+            0, answer_pb2.ConversationTurn(role=answer_pb2.ConversationTurn.ROLE_SUMMARY, text=execution.earlier)
+        )
+    return turns
 
 
 def _saying(response: pb.ExecuteResponse) -> Saying:

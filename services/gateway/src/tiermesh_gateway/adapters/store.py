@@ -68,6 +68,10 @@ class Store:
         """Add the turn, if there is one, and let go; a hold that was lost meanwhile adds nothing."""
         await self._database.run(_end(owner, conversation_id, token, record, self._expiry()))
 
+    async def note_summary(self, owner: Owner, conversation_id: str, text: str, turns: int) -> None:
+        """Keep what was said up to a turn, in short; one that reaches less far changes nothing."""
+        await self._database.run(_note_summary((*owner, conversation_id, turns, text)))
+
     async def note_pills(self, owner: Owner, conversation_id: str, texts: Sequence[str]) -> None:
         """Remember pills that were shown."""
         await self._database.run(_note_pills(owner, conversation_id, texts))
@@ -129,10 +133,14 @@ def _begin(owner: Owner, conversation_id: str, token: str, holder: str) -> Opera
         " ORDER BY turn DESC LIMIT $4",
         (*key, _MOST_EXCHANGES),
     )
-    return _conversation(conversation_id, head[0], rows[::-1]) if head else None
+    short = yield (
+        "SELECT summary, turns FROM transcripts WHERE tenant = $1 AND subject = $2 AND conversation_id = $3",
+        key,
+    )
+    return _conversation(conversation_id, head[0], rows[::-1], short) if head else None
 
 
-def _conversation(conversation_id: str, head: Sequence[object], rows: Rows) -> Conversation:
+def _conversation(conversation_id: str, head: Sequence[object], rows: Rows, short: Rows) -> Conversation:
     total_turns, slots, vocabulary_version, shown_pills = head
     return Conversation(
         id=conversation_id,
@@ -142,6 +150,8 @@ def _conversation(conversation_id: str, head: Sequence[object], rows: Rows) -> C
         slots=slots if isinstance(slots, bytes) else b"",
         vocabulary_version=str(vocabulary_version),
         shown_pills=tuple(json.loads(str(shown_pills))),
+        earlier=short[0][0] if short else "",
+        earlier_turns=short[0][1] if short else 0,
     )
 
 
@@ -175,6 +185,14 @@ def _end(
         "UPDATE conversations SET total_turns = $4, slots = $5, vocabulary_version = $6, expires_at = $7"
         " WHERE tenant = $1 AND subject = $2 AND id = $3",
         (*key, record.summary.turn, record.slots, record.vocabulary_version, expires_at),
+    )
+
+
+def _note_summary(row: tuple[str, str, str, int, str]) -> Operation[None]:
+    yield (
+        "INSERT INTO transcripts VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, subject, conversation_id)"
+        " DO UPDATE SET turns = excluded.turns, summary = excluded.summary WHERE transcripts.turns < excluded.turns",
+        row,
     )
 
 
@@ -236,6 +254,11 @@ def _forget_expired() -> Operation[None]:
     now = (time.time(),)
     yield (
         "DELETE FROM turns WHERE (tenant, subject, conversation_id) IN"
+        " (SELECT tenant, subject, id FROM conversations WHERE expires_at <= $1)",
+        now,
+    )
+    yield (
+        "DELETE FROM transcripts WHERE (tenant, subject, conversation_id) IN"
         " (SELECT tenant, subject, id FROM conversations WHERE expires_at <= $1)",
         now,
     )

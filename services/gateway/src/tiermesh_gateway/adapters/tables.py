@@ -14,6 +14,11 @@ CREATE TABLE IF NOT EXISTS turns (
     request_id TEXT NOT NULL, question TEXT NOT NULL, reply TEXT NOT NULL, summary TEXT NOT NULL,
     PRIMARY KEY (tenant, subject, conversation_id, turn)
 ) WITHOUT ROWID;
+-- What was said up to a turn, in short.
+CREATE TABLE IF NOT EXISTS transcripts (
+    tenant TEXT NOT NULL, subject TEXT NOT NULL, conversation_id TEXT NOT NULL, turns INTEGER NOT NULL,
+    summary TEXT NOT NULL, PRIMARY KEY (tenant, subject, conversation_id)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answers (
     tenant TEXT NOT NULL, subject TEXT NOT NULL, request_id TEXT NOT NULL,
     decision_id TEXT NOT NULL, route TEXT NOT NULL, tier INTEGER NOT NULL,
