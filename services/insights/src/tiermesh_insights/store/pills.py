@@ -22,14 +22,17 @@ class Pills:
         A pill is ignored when it was shown, was not clicked, and its conversation went on.
         """
         shown, clicked, then = PILLS.alias("shown"), PILLS.alias("clicked"), DECISIONS.alias("then")
+        # Once for all pills: asked of each pill, it is the square of the log.
+        last = (
+            select(then.c.conversation_id, func.max(then.c.turn).label("turn"))
+            .where(then.c.tenant == selection.tenant)
+            .group_by(then.c.conversation_id)
+            .subquery("last")
+        )
         click = exists().where(
             clicked.c.tenant == shown.c.tenant, clicked.c.pill_id == shown.c.pill_id, clicked.c.state == "clicked"
         )
-        went_on = exists().where(
-            then.c.tenant == DECISIONS.c.tenant,
-            then.c.conversation_id == DECISIONS.c.conversation_id,
-            then.c.turn > DECISIONS.c.turn,
-        )
+        went_on = last.c.turn > DECISIONS.c.turn
         keys = (shown.c.tier, shown.c.kind, shown.c.source)
         statement = (
             select(
@@ -42,7 +45,7 @@ class Pills:
                 shown.join(
                     DECISIONS,
                     and_(DECISIONS.c.tenant == shown.c.tenant, DECISIONS.c.decision_id == shown.c.decision_id),
-                )
+                ).join(last, last.c.conversation_id == DECISIONS.c.conversation_id)
             )
             .where(shown.c.state == "shown", *selected(selection))
             .group_by(*keys)
