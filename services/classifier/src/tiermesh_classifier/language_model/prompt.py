@@ -15,7 +15,8 @@ from tiermesh_classifier.history import History
 from tiermesh_classifier.scores import AXES, NO_SIGNAL
 from tiermesh_classifier.vocabulary import PackWords
 
-_EXAMPLES_PER_INTENT = 3
+# Enough that the prefix is long enough for providers to cache it.
+_EXAMPLES_PER_INTENT = 8
 _TURNS_SHOWN = 4
 
 
