@@ -58,6 +58,14 @@ async def test_tier_2_gets_every_tool_and_cannot_escalate(deploy: Deploy) -> Non
     assert names == ["leave_apply", "leave_balance", "leave_team_aggregate", "search_handbook"]
 
 
+async def test_tier_3_answers_with_its_own_first_candidate_and_every_tool(deploy: Deploy) -> None:
+    provider = ScriptedProvider(says("Hello there."))
+    answer = await (await deploy(provider, tier=3)).execute()
+    assert answer.done.answer.complete
+    assert (provider.requests[0].model, answer.done.answer.tier) == ("claude-opus-5-5", 3)
+    assert len(provider.requests[0].prompt.tools) == 4
+
+
 async def test_a_high_scope_question_is_offered_no_look_up(deploy: Deploy) -> None:
     provider = ScriptedProvider(says("Hello there."))
     await (await deploy(provider, tier=2)).execute(bulk_tools_only=True)

@@ -53,6 +53,8 @@ def test_a_language_is_named_only_where_it_is_plain(text: str, language: str) ->
         ("Anna and Ben have the same.", []),
         ("Carry-over ends in March.", []),
         ("Team B2 in Q3 had none.", []),
+        ("It was booked for New Year and Labour Day.", []),
+        ("Ask Human Resources about it.", []),
     ],
 )
 def test_only_what_is_plainly_a_made_up_name_is_one(sentence: str, names: list[str]) -> None:

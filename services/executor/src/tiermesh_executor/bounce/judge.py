@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 
 from tiermesh_executor.failures import ExecutionError, HandOverError, OutOfTimeError
 from tiermesh_executor.models.calls import CallScope, ModelCalls
@@ -51,16 +52,17 @@ async def check_by_judge(
 
 async def _said(models: ModelCalls, scope: CallScope, prompt: Prompt) -> str:
     said: list[str] = []
-    async for event in models.stream(TAG, prompt, scope):
-        match event:
-            case TextDelta(text):
-                said.append(text)
-            case Restarted():
-                said.clear()
-            case Stop(StopReason.REFUSED):
-                return ""
-            case _:
-                pass
+    async with aclosing(models.stream(TAG, prompt, scope)) as events:
+        async for event in events:
+            match event:
+                case TextDelta(text):
+                    said.append(text)
+                case Restarted():
+                    said.clear()
+                case Stop(StopReason.REFUSED):
+                    return ""
+                case _:
+                    pass
     return "".join(said)
 
 

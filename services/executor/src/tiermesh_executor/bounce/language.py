@@ -7,7 +7,6 @@ no surer on one sentence, and weighs a thousand times as much.
 import re
 import unicodedata
 from collections import Counter
-from functools import lru_cache
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 # Small words that are not small words of another of these languages.
@@ -34,7 +33,6 @@ _MARGIN = 2
 _FEWEST_LETTERS = 4
 
 
-@lru_cache(maxsize=512)
 def language_of(text: str) -> str:
     """A code, or a script's name where that says enough, or "" when unsure."""
     letters = Counter(_script(letter) for letter in text[:2_000] if letter.isalpha())

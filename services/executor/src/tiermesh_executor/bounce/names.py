@@ -18,6 +18,13 @@ _STARTS = frozenset(
     | {"between", "total", "team", "paid", "annual", "sick", "unpaid", "parental", "study", "leave", "human", "hr"}
 )
 
+# With one of these it is a day, a place in the company or a document.
+_NO_PERSON = frozenset(
+    {"january", "february", "march", "april", "june", "july", "august", "september", "october", "november", "december"}
+    | {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "day", "eve", "year", "holiday"}
+    | {"christmas", "easter", "resources", "department", "office", "policy", "handbook", "payroll", "hours", "days"}
+)
+
 
 def words_of(texts: Iterable[str]) -> set[str]:
     """Every word of what an answer may rest on, for `ungrounded_names`."""
@@ -27,11 +34,12 @@ def words_of(texts: Iterable[str]) -> set[str]:
 def ungrounded_names(sentence: str, known: set[str]) -> list[str]:
     """Names of which no word is known."""
     found = []
+    known_here = known | _NO_PERSON
     for match in _NAME.finditer(sentence):
         words = [word for word in match["words"].split() if len(word) >= _SHORTEST]
         while words and (words[0].casefold() in _STARTS or words[0].casefold() in known):
             words = words[1:]
-        if len(words) >= 2 and not any(_stem(word) in known or word.casefold() in known for word in words):
+        if len(words) >= 2 and not any({_stem(word), word.casefold()} & known_here for word in words):
             found.append(" ".join(words))
     return found
 

@@ -80,7 +80,9 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_UNKNOWN_TAG: _Reason.ValueType  # 60
     """INVALID_ARGUMENT. The tag is not in the executor's table."""
     REASON_MODELS_UNAVAILABLE: _Reason.ValueType  # 61
-    """UNAVAILABLE. Every model candidate of the tag failed; metadata `first_cause` says how it began."""
+    """UNAVAILABLE. Every model candidate of the tag failed; metadata `first_cause` says how it began,
+    `attempts` names each model that was tried and what it did.
+    """
     REASON_CONTENT_REFUSED: _Reason.ValueType  # 62
     """FAILED_PRECONDITION. The provider refused the content; it is not asked elsewhere."""
     REASON_CONTEXT_TOO_LONG: _Reason.ValueType  # 63
@@ -165,7 +167,9 @@ REASON_CONVERSATION_BUSY: Reason.ValueType  # 44
 REASON_UNKNOWN_TAG: Reason.ValueType  # 60
 """INVALID_ARGUMENT. The tag is not in the executor's table."""
 REASON_MODELS_UNAVAILABLE: Reason.ValueType  # 61
-"""UNAVAILABLE. Every model candidate of the tag failed; metadata `first_cause` says how it began."""
+"""UNAVAILABLE. Every model candidate of the tag failed; metadata `first_cause` says how it began,
+`attempts` names each model that was tried and what it did.
+"""
 REASON_CONTENT_REFUSED: Reason.ValueType  # 62
 """FAILED_PRECONDITION. The provider refused the content; it is not asked elsewhere."""
 REASON_CONTEXT_TOO_LONG: Reason.ValueType  # 63
