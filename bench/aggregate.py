@@ -192,12 +192,16 @@ def write(found: Sequence[Measured], options: argparse.Namespace) -> None:
     figure, axes = pyplot.subplots(figsize=(9, 4))
     names, times = [one.name for one in found], [one.seconds * 1000 for one in found]
     bars = axes.barh(names[::-1], times[::-1], color=["#888" if "loop" in name else "#2a7" for name in names[::-1]])
-    labels = [f"{one.seconds * 1000:,.0f} ms, {one.statements:,} statements" for one in found][::-1]
+    labels = [
+        f"{one.seconds * 1000:,.0f} ms; {one.server_cpu_seconds * 1000:,.0f} ms server CPU; {one.statements:,} SQL"
+        for one in found
+    ][::-1]
     axes.bar_label(bars, labels, padding=4, fontsize=8)
     axes.set_xscale("log")
-    axes.set_xlim(min(times) / 2, max(times) * 40)
+    axes.set_xlim(min(times) / 2, max(times) * 300)
     axes.set_xlabel("milliseconds, median (logarithmic)")
-    axes.set_title(f"Leave of a year: {options.people:,} people, {options.rows:,} requests, PostgreSQL", fontsize=10)
+    title = f"Leave of a year: {options.people:,} people, {options.rows:,} requests, PostgreSQL"
+    axes.set_title(f"{title}\n{options.note}" if options.note else title, fontsize=9)
     figure.tight_layout()
     figure.savefig(folder / "aggregate.png", dpi=120)
 

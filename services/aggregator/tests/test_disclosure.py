@@ -132,7 +132,7 @@ async def test_a_second_question_of_the_same_answer_cannot_be_subtracted_from_th
     viewer = Viewer("E00060", frozenset({"employee"}))
 
     async def ask(query: Query, answer: str) -> Any:
-        return (await asking.answering.answer(query, moment, viewer, 20, answer)).table
+        return (await asking.answering.answer(query, moment, viewer, 20, answer_id=answer)).table
 
     shorter = Period(date(2026, 1, 1), date(2026, 12, 31))
     first = await ask(wide(), "r1")

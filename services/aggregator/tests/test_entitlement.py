@@ -41,13 +41,17 @@ hostile = [
 ]
 
 
+most_of_a_file = 200
+
+
 def public(folder: str) -> list[str]:
     """Strings of public collections (JSON lines with a text), where their folder is named."""
     found: list[str] = []
     for path in sorted(Path(folder).glob("*.jsonl")) if folder else ():
         if path.name.startswith(("sqli", "naughty", "injection")):
-            rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
-            found += [str(row.get("text", row.get("string", "")))[:200] for row in rows]
+            rows = (json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line)
+            texts = [str(row["text"])[:200] for row in rows if row.get("text")]
+            found += texts[:: max(1, len(texts) // most_of_a_file)]
     return list(dict.fromkeys(one for one in found if one))
 
 

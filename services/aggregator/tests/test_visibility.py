@@ -1,10 +1,18 @@
 """Row scope, for every person of the company and every domain, against a brute-force check."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import duckdb
 import pandas as pd
-from tiermesh_aggregator.query import Aggregation, Period, Population, Query
+from opentelemetry import metrics, trace
+from tiermesh_aggregator.answering import Answering, Database
+from tiermesh_aggregator.engines.duck import DuckEngine
+from tiermesh_aggregator.query import Aggregation, Period, Population, Query, Viewer
 
 sensitive = {
     "leave": "requests",
@@ -65,3 +73,31 @@ async def test_populations_narrow_what_is_visible(
         query = Query("payroll", Aggregation.LIST, ("salaries",), period=Period(), limit=1000, population=population)
         answer = await asking(query)
         assert {row[0] for row in answer.table.rows} == members & set(frames["compensation"].employee_id)
+
+
+async def test_a_circle_of_managers_ends_and_counts_nobody_twice(duck_file: Path, pack: Any, moment: Any) -> None:
+    """A closure made from a circle has rows from people to themselves; nothing here walks it."""
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "circle.duckdb"
+        shutil.copy(duck_file, copy)
+        with duckdb.connect(str(copy)) as connection:
+            circle = [
+                ("E00059", "E00060", 1),
+                ("E00060", "E00059", 1),
+                ("E00059", "E00059", 2),
+                ("E00060", "E00060", 2),
+            ]
+            connection.executemany("INSERT INTO reporting_lines VALUES (?, ?, ?)", circle)
+        engine = DuckEngine(copy, memory="256MB")
+        answering = Answering(pack, Database(engine, trace.get_tracer("test"), metrics.get_meter("test")))
+        query = Query("payroll", Aggregation.COUNT, ("payslips",), ("employee",), period=Period(), limit=1000)
+        try:
+            for number, domain in enumerate(("leave", "expenses")):
+                measure = ("leave_requests", "expense_items")[number]
+                asked = replace(query, domain=domain, measures=(measure,))
+                plain = await answering.answer(asked, moment, Viewer("E00007", frozenset({"hr_admin"})), 20)
+                mine = await answering.answer(asked, moment, Viewer("E00060", frozenset({"employee"})), 20)
+                both = [row for row in plain.table.rows if row[0] in ("E00059", "E00060")]
+                assert sorted(mine.table.rows) == sorted(both)
+        finally:
+            await engine.close()
