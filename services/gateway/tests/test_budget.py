@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from typing import Any
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
 
 import grpc
 import pytest
 from tiermesh.common.v1 import routing_pb2
+from tiermesh_gateway.budget import Purse
+from tiermesh_policy import Route, TenantPolicy
+from tiermesh_policy.tenant import Budgets as PolicyBudgets
 from tiermesh_runtime.errors import from_call
 
 # Tier 1 is estimated at 6,250 micro-dollars, tier 2 at 52,500; pills are off so that sums are plain.
@@ -145,3 +150,32 @@ async def test_without_a_budget_nothing_is_counted(suite: Any) -> None:
     asked = await suite.ask()
     assert asked.receipt.reserved_micros == 0
     assert sums(suite) == (0, 0)
+
+
+class NeverHeard:
+    """Budgets whose reservation is made, but whose answer does not come."""
+
+    def __init__(self) -> None:
+        self.reserved = asyncio.Event()
+        self.settled: list[tuple[str, int]] = []
+
+    async def reserve(self, *_: Any) -> None:
+        self.reserved.set()
+        await asyncio.Event().wait()
+
+    async def settle(self, reservation_id: str, micros: int) -> None:
+        self.settled.append((reservation_id, micros))
+
+
+async def test_a_reservation_whose_answer_was_never_heard_is_given_back_too() -> None:
+    tenant = SimpleNamespace(
+        name="acme", time_zone="UTC", policy=TenantPolicy(budgets=PolicyBudgets(per_day_micros=1_000_000))
+    )
+    budgets = NeverHeard()
+    purse = Purse(cast(Any, SimpleNamespace(tenant=tenant, asked_at=datetime.now(UTC))), budgets)
+    reserving = asyncio.create_task(purse.reserve(Route.TIER1))
+    await budgets.reserved.wait()
+    reserving.cancel()
+    await asyncio.wait([reserving])
+    await purse.settle(0, at_least=False)
+    assert budgets.settled == [(purse.reservation_id, 0)]

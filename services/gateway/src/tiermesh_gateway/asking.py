@@ -196,7 +196,7 @@ class Asking:
             course.question.min_tier,
             held_back=self._held_back(course.question),
         )
-        return _with_route(course.inputs.decide())
+        return course.inputs.decide()
 
     def _held_back(self, question: Question) -> str:
         """Why no second tier may be started now."""
@@ -211,11 +211,12 @@ class Asking:
         purse = course.purse
         if decision.route is not None and not await purse.reserve(decision.route, speculates=decision.speculate):
             course.inputs = replace(course.inputs, over_budget=True)
-            decision = _with_route(course.inputs.decide())
+            decision = course.inputs.decide()
             if decision.route is not None:
                 await purse.reserve_beyond(decision.route)
         course.turn = replace(course.turn, reservation_id=purse.reservation_id)
         scores = course.inputs.scores
+        # Also a decision that nothing may answer is seen in the trace and counted.
         self.parts.surroundings.decided(course.turn, decision, None if scores is None else scores.confidence)
         return decision
 
@@ -223,7 +224,7 @@ class Asking:
         """Tell the decision and start both tracks; the pills at once, the answer when the caller runs it."""
         route = decision.route
         if route is None:
-            raise NoRouteAvailable
+            raise NoRouteAvailable(decision.reasons[-1].detail)
         if decision.speculate:
             self.governor.started(course.question.tenant.name)
         scored, turn = course.scored, course.turn
@@ -337,9 +338,3 @@ class Asking:
         if may_be_shadowed(reply.made, answered) and self.sampler.draws(tenant.name, f"shadow {intent}", shadowed):
             shadow = Shadow(self.parts.executors, self.parts.recorder, self.parts.surroundings)
             self.parts.background.start(shadow.run(course.turn, reply.made, course.scored, answered, shadowed))
-
-
-def _with_route(decision: Decision) -> Decision:
-    if decision.route is None:
-        raise NoRouteAvailable(decision.reasons[-1].detail)
-    return decision

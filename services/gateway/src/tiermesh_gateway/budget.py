@@ -30,6 +30,8 @@ class Purse:
         self.reservation_id = uuid4().hex if self.limited else ""
         self.reserved_micros = 0
         self.over_budget = False
+        # True once a reservation may be there, also when its answer was never heard.
+        self._touched = False
         self._policy = tenant.policy
         self._tenant = tenant.name
         self._budgets = budgets
@@ -73,11 +75,12 @@ class Purse:
 
     async def settle(self, micros: int, *, at_least: bool) -> None:
         """Book what it came to. Where that is not known for sure, what was reserved counts if it is more."""
-        if self.reserved_micros:
+        if self._touched:
             await self._budgets.settle(self.reservation_id, max(micros, self.reserved_micros) if at_least else micros)
 
     async def _take(self, micros: int, limit: int | None) -> bool:
         day = self._local.date().isoformat()
+        self._touched = True
         refused = await self._budgets.reserve(self.reservation_id, self._tenant, day, micros, limit)
         if refused is None:
             self.reserved_micros += micros
