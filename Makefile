@@ -81,6 +81,9 @@ bench-aggregate: setup ## One bulk call against loops and a view: 100,000 people
 isolated: setup ## Install and test each service alone, with only what it declares (slow)
 	@tests/isolated.sh
 
+screenshots: setup train ## Take the console's pictures for docs/images (needs Chromium)
+	@mkdir -p docs/images && TIERMESH_SCREENSHOTS=docs/images $(BIN)/python -m pytest -q tests/console
+
 dashboards: setup ## Write Grafana's dashboards from their one source
 	@$(BIN)/python k8s/platform/monitoring/dashboards.py
 

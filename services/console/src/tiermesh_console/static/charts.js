@@ -75,8 +75,9 @@
           if (!point.allowed) return;
           const from = index ? (points[index - 1].threshold + point.threshold) / 2 : point.threshold;
           const to = index + 1 < points.length ? (points[index + 1].threshold + point.threshold) / 2 : point.threshold;
-          const left = plot.valToPos(from, "x", true);
-          ctx.fillRect(left, bbox.top, plot.valToPos(to, "x", true) - left + 0.5, bbox.height);
+          // On whole pixels, so that neighbours leave no seam.
+          const left = Math.round(plot.valToPos(from, "x", true));
+          ctx.fillRect(left, bbox.top, Math.round(plot.valToPos(to, "x", true)) - left, bbox.height);
         });
         ctx.restore();
       };
