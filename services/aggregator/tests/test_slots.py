@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tiermesh_aggregator.failures import SlotsIncompleteError
-from tiermesh_aggregator.query import Aggregation, Moment, Ordering, Period, Population, Query, Side, Viewer
+from tiermesh_aggregator.query import Aggregation, Filter, Moment, Ordering, Period, Population, Query, Side, Viewer
 from tiermesh_aggregator.slots import Said, SaidPeriod, Slots, question
 from tiermesh_pack.pack import Pack
 
@@ -152,3 +152,17 @@ def test_people_in_a_question_about_leavers_is_no_word_for_the_headcount(compile
     assert incomplete.value.missing == ("measures",)
     assert compiled(replace(left, measures=[Said("leavers", 0.75)])).measures == ("leavers",)
     assert compiled(replace(left, intent="people.org")).measures == ("headcount",)
+
+
+def test_the_people_below_somebody_named_are_those_whose_manager_that_is(compiled: Any) -> None:
+    below = replace(most_leave, people=[Said("Priya", 0.8)], population=Said("named_reports", 0.8))
+    query = compiled(below)
+
+    assert query.filters == (Filter("manager", "in", ("Priya",)),)
+    assert (query.named, query.people, query.population) == ((), (), Population.VISIBLE)
+
+
+def test_the_people_below_two_are_not_guessed_at(compiled: Any) -> None:
+    two = [Said("Priya", 0.8), Said("Omar", 0.8)]
+    with pytest.raises(SlotsIncompleteError, match="population"):
+        compiled(replace(most_leave, people=two, population=Said("named_reports", 0.8)))

@@ -143,3 +143,27 @@ def test_the_last_twelve_months_are_a_period_and_no_number_of_rows(score: Score)
 def test_a_word_of_the_domain_that_names_a_measure_of_its_own_is_that_measure(score: Score) -> None:
     slots = score("How did overtime develop over the last 12 months in my team?").slots
     assert [measure.value for measure in slots.measures] == ["overtime_hours"]
+
+
+@pytest.mark.parametrize(
+    ("text", "person", "words"),
+    [
+        ("who in Priya's team took the most leave this year", "Priya", "Priya's team"),
+        ("sick days of Mr Schneider's direct reports last year", "Schneider", "Mr Schneider's direct reports"),
+        ("how much overtime did the team of Priya do last month", "Priya", "Priya"),
+    ],
+)
+def test_somebodys_team_is_the_people_below_them(score: Score, text: str, person: str, words: str) -> None:
+    slots = score(text).slots
+
+    assert (values(slots.people), slots.departments) == ([person], ())
+    assert slots.population is not None
+    assert slots.population.value == "named_reports"
+    assert text[slots.population.start : slots.population.end] == words
+
+
+def test_a_departments_people_are_no_persons_reports(score: Score) -> None:
+    slots = score("how many sick days did the Sales team have last month").slots
+
+    assert values(slots.departments) == ["Sales"]
+    assert slots.people == ()

@@ -25,6 +25,8 @@ populations: Mapping[str, Population] = {
     "department": Population.DEPARTMENT,
     "company": Population.COMPANY,
 }
+# "Priya's team": the people who report to whoever is named.
+NAMED_REPORTS = "named_reports"
 
 
 clear_word = 0.8
@@ -107,17 +109,18 @@ def question(model: SemanticModel, slots: Slots, moment: Moment, viewer: Viewer,
     if aggregation is Aggregation.COMPARE and not sides and not group_by:
         reading.missing.append("comparison_sides")
     split = bool(sides) and not any(side.period for side in sides)
+    below = _below_the_named(model, domain, slots, reading)
     query = Query(
         domain=domain.name,
         aggregation=aggregation,
         measures=tuple(measures),
         group_by=tuple(group_by),
-        filters=_filters(model, domain, slots, measures, reading),
+        filters=(*_filters(model, domain, slots, measures, reading), *below),
         period=_period(domain, slots, measures, moment, reading),
         order_by=_ordering(slots, aggregation, measures),
         limit=min(max(slots.limit, 1), 1000) if slots.limit is not None else None,
         population=_population(slots, viewer, reading),
-        named=() if split else tuple(reading.values("people", slots.people, None)),
+        named=() if split or below else tuple(reading.values("people", slots.people, None)),
         departments=() if split else tuple(reading.values("departments", slots.departments, None)),
         sides=tuple(sides),
     )
@@ -280,6 +283,23 @@ def _period(domain: Domain, slots: Slots, measures: Sequence[str], moment: Momen
     entity = domain.entities.get(measure.entity) if measure else None
     spans = bool(entity and measure and measure.time and entity.times[measure.time].kind == "overlap")
     return calendars.relative("today", moment) if spans and slots.temporal.value == "now" else None
+
+
+def _below_the_named(model: SemanticModel, domain: Domain, slots: Slots, reading: _Reading) -> tuple[Filter, ...]:
+    """The people whose manager is named, as a filter on the pack's dimension for managers."""
+    if slots.population is None or slots.population.value != NAMED_REPORTS or not slots.people:
+        return ()
+    person = model.person
+    columns = person.columns if person else {}
+    managers = [
+        one
+        for one in domain.dimensions.values()
+        if one.kind == "person" and person and columns.get(one.name) == person.lines.manager
+    ]
+    if not managers or len(slots.people) > 1:
+        reading.missing.append("population")
+        return ()
+    return (Filter(managers[0].name, "in", tuple(reading.values("people", slots.people, None))),)
 
 
 def _ordering(slots: Slots, aggregation: Aggregation, measures: Sequence[str]) -> tuple[Ordering, ...]:

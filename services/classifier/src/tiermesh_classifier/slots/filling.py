@@ -15,6 +15,8 @@ from tiermesh_classifier.slots.names import find_names
 
 # Rows of a ranking that does not say how many.
 USUAL_LIMIT = 10
+# Population of the people below whoever is named: "Priya's team".
+NAMED_REPORTS = "named_reports"
 _DEFAULT = 0.7
 _COMPARING = frozenset({"compare", "trend"})
 
@@ -69,10 +71,14 @@ class SlotFiller:
     def _common(self, reading: Reading, sense: Sense) -> Slots:
         people: list[Slot] = []
         departments: list[Slot] = []
+        below: Slot | None = None
         for name in find_names(reading, self._lexicon.not_names, self._units):
             start, end = reading.span(name.first, name.last)
             slot = Slot(name.words[:200], name.confidence, start=start, end=end)
             (people if name.kind == "person" else departments).append(slot)
+            if name.below:
+                start, end = reading.span(name.first, name.below)
+                below = Slot(NAMED_REPORTS, name.confidence, start=start, end=end)
         named = bool(people or departments)
         first, second = _ranges(reading, sense, ahead=self._looks_ahead(sense.intent))
         sides: list[Slot] = []
@@ -84,7 +90,7 @@ class SlotFiller:
             comparison_sides=tuple(sides[:20]),
             date_range=first,
             compared_range=second,
-            population=words.population_slot(reading, sense.cardinality, named),
+            population=below or words.population_slot(reading, sense.cardinality, named),
         )
 
     def _looks_ahead(self, intent: str) -> bool:

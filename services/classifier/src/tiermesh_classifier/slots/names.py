@@ -24,6 +24,26 @@ _UNIT = frozenset(
         "staff",
     ]
 )
+# What a person has below them; "Priya's team" means her reports, "the Sales team" a department.
+_BELOW = frozenset(
+    [
+        "team",
+        "group",
+        "crew",
+        "squad",
+        "people",
+        "folks",
+        "staff",
+        "reports",
+        "directs",
+        "org",
+        "lot",
+        "guys",
+        "subordinates",
+        "skip-levels",
+    ]
+)
+_OWN = frozenset(["whole", "entire", "own", "direct", "full", "immediate"])
 _PLACE_BEFORE = frozenset(["in", "within", "across", "from", "of", "for", "at"])
 _JOINING = frozenset(("and", "or", "vs", "versus", "against", "than", "&", "with"))
 _PART = re.compile(r"^[^\W\d_][^\W\d_'’-]*$")
@@ -38,6 +58,8 @@ class Name:
     first: int
     last: int
     confidence: float
+    # The last token of the words that ask for the people below this person, "Priya's team"; 0 when none do.
+    below: int = 0
 
 
 def find_names(reading: Reading, not_names: Set[str], units: Set[str]) -> Iterator[Name]:
@@ -77,7 +99,8 @@ def _unit_name(reading: Reading, at: int, units: Set[str]) -> Name | None:
     before = reading.tokens[at - 2].text if before == "the" and at > 1 else before
     after = reading.tokens[at + 1].text.rstrip("s") if at + 1 < len(reading.tokens) else ""
     capital = _word(reading, at)[0].isupper() and at > 0
-    if not (capital or after in _UNIT or before in _PLACE_BEFORE or before in _JOINING):
+    joined = before in _JOINING or (after in _JOINING and _word(reading, at)[0].isupper())
+    if not (capital or after in _UNIT or before in _PLACE_BEFORE or joined):
         return None
     return Name("department", _word(reading, at), at, at + 1, 0.85)
 
@@ -123,13 +146,30 @@ def _named(reading: Reading, first: int, last: int) -> Name:
     before = reading.tokens[first - 1].text if first else ""
     after = reading.tokens[last].text.rstrip("s") if last < len(reading.tokens) else ""
     after_full = reading.tokens[last].text if last < len(reading.tokens) else ""
+    below = _people_below(reading, first, last)
     if before in _TITLE:
-        return Name("person", words, first - 1, last, 0.9)
+        return Name("person", words, first - 1, last, 0.9, below)
+    if below:
+        return Name("person", words, first, last, 0.8, below)
     if after in _UNIT or after_full in _UNIT:
         return Name("department", words, first, last, 0.85)
     if before in _PLACE_BEFORE and last - first == 1 and not reading.text.raw[start:end].endswith(("'s", "’s")):
         return Name("department", words, first, last, 0.55 if before in ("in", "within", "across") else 0.4)
     return Name("person", words, first, last, 0.7 if last - first > 1 else 0.6)
+
+
+def _people_below(reading: Reading, first: int, last: int) -> int:
+    """End of "Priya's (whole) team"; for "reporting to Priya" and "the team of Priya" the end of the name; else 0."""
+    words = [token.text for token in reading.tokens]
+    if _word(reading, last - 1).endswith(("'s", "’s", "s'", "s’")):
+        at = last + 1 if last < len(words) and words[last] in _OWN else last
+        return at + 1 if at < len(words) and words[at] in _BELOW else 0
+    before = words[max(0, first - 3) : first]
+    before = before[:-1] if before and before[-1] in _TITLE else before
+    told = before[-2:]
+    reporting = len(told) == 2 and told[0].startswith("report") and told[1] == "to"
+    of = len(told) == 2 and told[0] in _BELOW and told[1] == "of"
+    return last if reporting or of else 0
 
 
 def _word(reading: Reading, at: int) -> str:
