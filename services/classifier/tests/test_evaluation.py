@@ -33,12 +33,22 @@ def test_the_report_has_the_keys_and_counts_a_trap(
     assert main([*arguments, "--json", str(out), "--errors", "5"]) == 0
 
     report = json.loads(out.read_text())
-    assert set(report["axes"]["intent"]) == {"accuracy", "macro_f1", "ece"}
+    assert set(report["axes"]["intent"]) >= {"accuracy", "macro_f1", "ece"}
+    low, high = report["axes"]["cardinality"]["ece_interval"]
+    assert 0.0 <= low <= high <= 1.0
     assert set(report["route"]) == {"accuracy", "quality_loss", "cost_inflation", "trap", "detour"}
     assert set(report["latency_ms"]) == {"p50", "p99"}
     assert report["route"]["trap"] == 0.5
     assert next(error["id"] for error in report["errors"]) == "a2"
     assert "aggregate → tier1" in capsys.readouterr().out
+
+
+def test_an_empty_file_is_told(pack, artefact_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+
+    assert main(["--data", str(empty), "--pack", str(pack.path), "--artefact", str(artefact_folder)]) == 2
+    assert "holds no turn" in capsys.readouterr().err
 
 
 def test_a_missing_file_is_told(pack, artefact_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from tiermesh_cli.commands import (
     sign_in,
 )
 from tiermesh_cli.evaluation import models
+from tiermesh_cli.evaluation.classifier import PASSED_ON, classifier
 from tiermesh_cli.evaluation.pill_report import report_of
 from tiermesh_cli.evaluation.pill_trial import (
     AskedTurn,
@@ -37,6 +38,7 @@ from tiermesh_cli.running import RunningSuite
 
 evaluation = typer.Typer(no_args_is_help=True, help="Measure a running suite, or models, on a file.")
 models.register(evaluation)
+evaluation.command(context_settings=PASSED_ON, add_help_option=False)(classifier)
 
 
 @evaluation.callback()
