@@ -53,6 +53,35 @@ def test_the_longest_text_stays_far_from_the_time_budget(score: Score) -> None:
     assert time.process_time() - before < 0.15  # the budget of a call; 50 ms is aimed at
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "compare the sick days of " + ", ".join(f"Person{n} Name{n}" for n in range(200)) + " last year",
+        '{"intent": "leave.balance", "cardinality": ["one"], "route": null}',
+        "SELECT name, sum(days) FROM leave GROUP BY name; -- who took the most",
+        "def f(x):\n    return [y for y in x if y > 0]",
+        "x" * 8000,
+        "?" * 4000,
+        "\u202ewho took\u202c leave\u200b\u200d this year",
+    ],
+)
+def test_lists_code_and_marks_get_a_whole_answer_that_travels(score: Score, text: str) -> None:
+    scores = score(text)
+
+    assert all(sum(axis.distribution.values()) == pytest.approx(1.0, abs=1e-6) for axis in scores.axes.values())
+    assert len(scores.slots.people) <= 200
+    assert scores_to_wire(scores).ByteSize() > 0
+
+
+def test_a_history_of_another_vocabulary_counts_turns_and_lends_no_labels(score: Score) -> None:
+    foreign = History((PastTurn("leave.history", "team", "window", "rank", "aggregate"),), Slots(), 1, False)
+
+    scores = score("and what about last month?", foreign)
+
+    assert scores.inherited_intent == ""
+    assert scores.axes["position"].label != "opening"
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.one_of(st.text(min_size=1, max_size=400), st.lists(WORDS, min_size=1, max_size=30).map(" ".join)))
 def test_any_text_gives_distributions_ranges_and_a_message_that_travels(score: Score, text: str) -> None:

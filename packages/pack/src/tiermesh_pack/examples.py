@@ -14,6 +14,7 @@ routes: tuple[Route, ...] = ("aggregate", "tier1", "tier2")
 text_fields = ("id", "text", "intent", "cardinality", "temporal", "aggregation", "position", "route")
 flag_fields = ("needs_context", "ambiguous", "multi_step")
 optional_fields = ("conversation", "reply", "stakes", "surround", "note")
+heaviest = 10
 labelled_axes = ("intent", "cardinality", "temporal", "aggregation", "position", "stakes", "surround")
 
 
@@ -39,6 +40,8 @@ class Example:
     stakes: str = "low"
     surround: str = ""
     """Empty when nobody labelled it."""
+    weight: float = 1.0
+    """What it counts in training against the others."""
     source: str = ""
     """ "file:line", for messages."""
 
@@ -99,7 +102,7 @@ def _records(path: Path, problems: Problems) -> Iterator[tuple[int, dict[str, An
 def _check_record(
     path: Path, line: int, record: Mapping[str, Any], labels: Mapping[str, frozenset[str]], problems: Problems
 ) -> None:
-    known = (*text_fields, *flag_fields, *optional_fields)
+    known = (*text_fields, *flag_fields, *optional_fields, "weight")
     for name in text_fields:
         if not isinstance(record.get(name), str) or not record[name].strip():
             problems.add(path, line, f'"{name}" is missing or no text', "add it")
@@ -111,6 +114,9 @@ def _check_record(
     for name in optional_fields:
         if not isinstance(record.get(name, ""), str | None):
             problems.add(path, line, f'"{name}" is no text', "write a text, or leave it out")
+    weight = record.get("weight", 1.0)
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight <= heaviest:
+        problems.add(path, line, '"weight" is no number above 0', f"write a number up to {heaviest}, or leave it out")
     for axis in labelled_axes:
         value = record.get(axis)
         if isinstance(value, str) and value and value not in labels.get(axis, ()):
@@ -127,5 +133,6 @@ def _example(record: Mapping[str, Any], source: str) -> Example:
         reply=record.get("reply") or "",
         stakes=record.get("stakes") or "low",
         surround=record.get("surround") or "",
+        weight=float(record.get("weight", 1.0)),
         source=source,
     )

@@ -28,6 +28,11 @@ _MIX: Mapping[str, tuple[float, float, float, float]] = {
     "write": (0.1, 0.05, 0.65, 0.2),
     "chat": (0.3, 0.1, 0.4, 0.2),
 }
+# What a turn of a kind that asks for no records is about, by the labelling guide: nobody's data, nothing computed.
+_PLAIN: Mapping[str, tuple[str, frozenset[str]]] = {
+    "cardinality": ("one", frozenset({"policy", "chat"})),
+    "aggregation": ("none", frozenset({"policy", "chat", "write"})),
+}
 _PILLS = ("drill_down", "compare", "act", "explain")
 
 
@@ -44,6 +49,16 @@ def structural(axis: str, distribution: Mapping[str, float], history: History) -
     if total <= 0.0:
         return {label: 0.0 if label in barred else 1.0 / (len(kept) - len(barred)) for label in kept}
     return {label: share / total for label, share in kept.items()}
+
+
+def of_kind(axis: str, distribution: Mapping[str, float], kinds: Mapping[str, float]) -> dict[str, float]:
+    """The distribution, mixed with certainty for the plain label as far as the turn's kind asks for no records."""
+    label, plain = _PLAIN.get(axis, ("", frozenset[str]()))
+    chance = sum(share for kind, share in kinds.items() if kind in plain)
+    if label not in distribution or chance <= 0.0:
+        return dict(distribution)
+    mixed = {name: share * (1.0 - chance) for name, share in distribution.items()}
+    return mixed | {label: mixed[label] + chance}
 
 
 def doubted(distribution: Mapping[str, float], known_share: float) -> dict[str, float]:
@@ -76,6 +91,21 @@ def tangled(axes: Mapping[str, AxisScore]) -> dict[str, AxisScore]:
     if axes["ambiguous"].distribution.get("yes", 0.0) >= TANGLED:
         return dict(axes)
     return {**axes, "ambiguous": AxisScore(shares, Stage.RULE, axes["ambiguous"].version, evidence)}
+
+
+def plain(axes: Mapping[str, Mapping[str, float]], kinds: Mapping[str, float]) -> float:
+    """Chance that the turn is one plain look-up, rule, write or chat, were the axes independent.
+
+    The labelling guide's rule for tier 1. A sum over the axes cannot say it: one of them is enough to spoil it.
+    """
+    hard = [axes["ambiguous"].get("yes", 0.0), axes["multi_step"].get("yes", 0.0), axes["stakes"].get("high", 0.0)]
+    alone = axes["cardinality"].get("one", 0.0)
+    stored = alone * axes["aggregation"].get("none", 0.0)
+    bulk = kinds.get("data", 0.0) * (1.0 - stored) + kinds.get("write", 0.0) * (1.0 - alone)
+    chance = 1.0 - min(1.0, bulk)
+    for share in hard:
+        chance *= 1.0 - share
+    return chance
 
 
 def kinds_of(intent: Mapping[str, float], kinds: Mapping[str, str]) -> dict[str, float]:

@@ -70,6 +70,8 @@ class _Look:
     hits: Sequence[Hit]
     history: History
     familiar: float
+    # Probability of each kind of intent.
+    kinds: Mapping[str, float]
     # Whether the words name a period: then the topic's is not kept.
     dated: bool
 
@@ -146,7 +148,9 @@ class Classifier:
         features = features_of(reading, history, (hit.rule.name for hit in hits))
         vector = self.artefact.encoder.encode(features)
         familiar = _familiarity(self.artefact, features, reading, history)
-        return _Look(vector, self.artefact.together.read(vector), hits, history, familiar, bool(reading.periods))
+        reads = self.artefact.together.read(vector)
+        kinds = shape.kinds_of(_with_topic("intent", reads, history, dated=False), self.words.kinds)
+        return _Look(vector, reads, hits, history, familiar, kinds, dated=bool(reading.periods))
 
     def _axis(self, axis: str, look: "_Look") -> AxisScore:
         read, hits, history = look.reads[axis], look.hits, look.history
@@ -155,11 +159,7 @@ class Classifier:
         if settled is not None and axis not in ("position", "needs_context"):
             strength = max(hit.rule.strength for hit in hits if hit.rule.axis == axis)
             return AxisScore(spread(read.head.labels, {settled: strength}), Stage.RULE, self._rules.version, evidence)
-        distribution = read.probabilities
-        if axis in KEPT_AXES and history.topic is not None and not (axis == "temporal" and look.dated):
-            keep = look.reads[f"keep_{axis}"].probabilities["yes"]
-            leaning = look.reads["needs_context"].probabilities["yes"]
-            distribution = kept(distribution, getattr(history.topic, axis), keep, leaning)
+        distribution = shape.of_kind(axis, _with_topic(axis, look.reads, history, dated=look.dated), look.kinds)
         placed = shape.structural(axis, distribution, history)
         if placed is not None and not history.running:
             evidence.append(Evidence(EvidenceKind.HISTORY, _STRUCTURAL))
@@ -178,7 +178,8 @@ class Classifier:
         inputs = {name: score.distribution for name, score in axes.items()}
         kinds = shape.kinds_of(inputs["intent"], self.words.kinds)
         text = look.reads[TIER1_HEAD].probabilities
-        value = head.probability({**inputs, "kind": kinds, TIER1_HEAD: text})
+        plain = {"yes": shape.plain(inputs, kinds)}
+        value = head.probability({**inputs, "kind": kinds, "plain": plain, TIER1_HEAD: text})
         evidence = []
         if look.familiar < shape.FAMILIAR:
             value *= look.familiar / shape.FAMILIAR
@@ -210,6 +211,15 @@ def _doubted(confidence: Confidence, clean: Steered) -> Confidence:
     told = Evidence(EvidenceKind.RULE, "words_to_the_router_not_followed", 0.0)
     value = min(confidence.value, 1.0 - shape.TANGLED) if clean.tangled else confidence.value
     return Confidence(value, confidence.version, (*confidence.evidence, told))
+
+
+def _with_topic(axis: str, reads: Mapping[str, Read], history: History, *, dated: bool) -> Mapping[str, float]:
+    """What the axis's head says, mixed with the topic's label where a turn that leans on it may keep that."""
+    distribution = reads[axis].probabilities
+    if axis not in KEPT_AXES or history.topic is None or (axis == "temporal" and dated):
+        return distribution
+    keep, leaning = reads[f"keep_{axis}"].probabilities["yes"], reads["needs_context"].probabilities["yes"]
+    return kept(distribution, getattr(history.topic, axis), keep, leaning)
 
 
 def _familiarity(artefact: Artefact, features: Features, reading: Reading, history: History) -> float:

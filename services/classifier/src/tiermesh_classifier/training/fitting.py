@@ -1,6 +1,5 @@
 """Fits the heads and calibrates them on turns they have not seen. Writes nothing."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +7,6 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from tiermesh_classifier.encoder import Vector
@@ -48,9 +46,7 @@ def fit(
         bias[columns[0]] = 0.0
         return Fitted(tuple(labels), out, bias)
     model = LogisticRegression(C=c, max_iter=steps, tol=2e-3)  # type: ignore[no-untyped-call]  # published without annotations
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of steps is bounded on purpose
-        model.fit(matrix, [present.index(target) for target in targets], sample_weight=weights)
+    model.fit(matrix, [present.index(target) for target in targets], sample_weight=weights)
     if len(present) == 2:
         out[:, columns[0]], out[:, columns[1]] = -model.coef_[0] / 2, model.coef_[0] / 2
         bias[columns[0]], bias[columns[1]] = -model.intercept_[0] / 2, model.intercept_[0] / 2

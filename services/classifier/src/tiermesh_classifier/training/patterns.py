@@ -1,7 +1,8 @@
 """Expands a pack's question patterns to labelled turns: `examples/patterns*.yaml`, beside its hand-written examples.
 
 A pattern is a text with choices, "(a|b)", and fillers, "{period}"; a filler may carry labels of its own, so that one
-wording yields a month, a decade, a person and a company, each labelled right. The same files give the same turns.
+wording yields a month, a decade, a person and a company, each labelled right. A file may also hold whole conversations,
+one turn a line. The same files give the same turns.
 """
 
 import random
@@ -14,12 +15,12 @@ from typing import Any
 
 import yaml
 
-from tiermesh_classifier.history import NO_HISTORY, History
+from tiermesh_classifier.history import NO_HISTORY, History, PastTurn
 from tiermesh_classifier.scores import AXES
 from tiermesh_classifier.training.turns import LabelledDataError, Turn, past_turn
 
 SAMPLES = 6
-# What a pattern's turn counts against a hand-written one.
+# What a pattern's turn counts against a hand-written one; a file of written texts says `weight: 1.0`.
 WEIGHT = 0.5
 _DEFAULTS = {
     "cardinality": "one",
@@ -50,6 +51,17 @@ class Grammar:
     lists: Mapping[str, Sequence[tuple[str, Mapping[str, str]]]]
     groups: Sequence[Mapping[str, Any]]
     follow_ups: Sequence[Mapping[str, Any]]
+    conversations: Sequence[str]
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a turn was written: its id, the group that folds keep together, and what it counts."""
+
+    id: str
+    group: str
+    weight: float
 
 
 @dataclass
@@ -94,7 +106,14 @@ def load_grammars(paths: Sequence[Path], labels: Labels) -> list[Grammar]:
         for name, entries in document.get("lists", {}).items():
             lists[name] = [entry for line in entries for entry in _entries(str(line), labels, f"{path.name}: {name}")]
     return [
-        Grammar(path.stem, lists, document.get("groups", []), document.get("follow_ups", []))
+        Grammar(
+            path.stem,
+            lists,
+            document.get("groups", []),
+            document.get("follow_ups", []),
+            document.get("conversations", []),
+            float(document.get("weight", WEIGHT)),
+        )
         for path, document in documents
     ]
 
@@ -130,19 +149,22 @@ class Expander:
         for grammar in grammars:
             for number, group in enumerate(grammar.groups):
                 for turn in self._group(grammar, group, number, samples):
-                    turns.setdefault((turn.text, _place(turn)), turn)
+                    turns.setdefault((turn.text, _preceded(turn)), turn)
+            for number, lines in enumerate(grammar.conversations):
+                for turn in self._conversation(grammar, lines, number):
+                    turns.setdefault((turn.text, turn.id), turn)
         openings = [turn for turn in (*begun, *turns.values()) if not turn.history.running]
         for grammar in grammars:
             for number, group in enumerate(grammar.follow_ups):
                 for turn in self._follow_ups(grammar, group, number, openings, samples):
-                    turns.setdefault((turn.text, _place(turn)), turn)
+                    turns.setdefault((turn.text, _preceded(turn)), turn)
         return list(turns.values())
 
     def _group(self, grammar: Grammar, group: Mapping[str, Any], number: int, samples: int) -> Iterator[Turn]:
         where = f"{grammar.name}: group {number + 1}"
         header = self._labels.parse(str(group["labels"]), where)
         before = [self._labels.parse(str(each), where) for each in group.get("after", [])]
-        for index, pattern in enumerate(group["texts"]):
+        for index, pattern in enumerate(_texts(group)):
             chance = random.Random(zlib.crc32(f"{where}|{pattern}".encode()))  # noqa: S311 - repeatable samples, no secret
             for sample in range(samples if _varies(str(pattern)) else 1):
                 text, said = self._fill(str(pattern), grammar, chance, where)
@@ -153,7 +175,22 @@ class Expander:
                 if before:
                     history = self._history(chance.choice(before))
                     labels = {**labels, "position": header.get("position", "follow_up")}
-                yield self._turn(f"{grammar.name}-{number}-{index}-{sample}", text, history, labels, f"{where}-{index}")
+                place = _Place(f"{grammar.name}-{number}-{index}-{sample}", f"{where}-{index}", grammar.weight)
+                yield self._turn(place, text, history, labels)
+
+    def _conversation(self, grammar: Grammar, lines: str, number: int) -> Iterator[Turn]:
+        """The turns of a written conversation, each with what came before as its history."""
+        where = f"{grammar.name}: conversation {number + 1}"
+        past: list[PastTurn] = []
+        for index, line in enumerate(lines.splitlines()):
+            text, said = self._labels.take_inline(line, where)
+            if "intent" not in said:
+                raise LabelledDataError(f"{where}: {line!r} names no intent; end the line with => and its labels")
+            labels = {**_DEFAULTS, "position": "follow_up" if past else "opening", **said}
+            history = History(turns=tuple(past), total_turns=len(past)) if past else NO_HISTORY
+            place = _Place(f"{grammar.name}-c{number}-{index}", where, grammar.weight)
+            yield self._turn(place, _tidy(text), history, labels)
+            past.append(past_turn(labels, self._route(labels)))
 
     def _follow_ups(
         self, grammar: Grammar, group: Mapping[str, Any], number: int, openings: Sequence[Turn], samples: int
@@ -164,7 +201,7 @@ class Expander:
         fitting = [turn for turn in openings if self._fits(turn, wanted)]
         if not fitting:
             return
-        for index, pattern in enumerate(group["texts"]):
+        for index, pattern in enumerate(_texts(group)):
             chance = random.Random(zlib.crc32(f"{where}|{pattern}".encode()))  # noqa: S311 - repeatable samples, no secret
             for sample in range(min(int(group.get("samples", samples)), 3 * samples)):
                 text, said = self._fill(str(pattern), grammar, chance, where)
@@ -172,9 +209,8 @@ class Expander:
                 labels = {**opening.labels, "ambiguous": "no", "multi_step": "no", **header, **said}
                 past = past_turn(opening.labels, opening.route)
                 history = History(turns=(past,), total_turns=1 + chance.randrange(3))
-                yield self._turn(
-                    f"{grammar.name}-f{number}-{index}-{sample}", text, history, labels, f"{where}-{index}"
-                )
+                place = _Place(f"{grammar.name}-f{number}-{index}-{sample}", f"{where}-{index}", grammar.weight)
+                yield self._turn(place, text, history, labels)
 
     def _fill(self, pattern: str, grammar: Grammar, chance: random.Random, where: str) -> tuple[str, dict[str, str]]:
         """One text of a pattern with the labels of its fillers; what the pattern itself marks wins over them."""
@@ -217,8 +253,9 @@ class Expander:
         full = {**_DEFAULTS, **labels}
         return History(turns=(past_turn(full, self._route(full)),), total_turns=1)
 
-    def _turn(self, identity: str, text: str, history: History, labels: Mapping[str, str], group: str) -> Turn:
-        return Turn(identity, text, history, {axis: labels[axis] for axis in AXES}, self._route(labels), group, WEIGHT)
+    def _turn(self, place: "_Place", text: str, history: History, labels: Mapping[str, str]) -> Turn:
+        axes = {axis: labels[axis] for axis in AXES}
+        return Turn(place.id, text, history, axes, self._route(labels), place.group, place.weight)
 
     def _route(self, labels: Mapping[str, str]) -> str:
         """The labelling guide's route."""
@@ -229,7 +266,13 @@ class Expander:
         return "tier2" if hard or several or labels["stakes"] == "high" else "tier1"
 
 
-def _place(turn: Turn) -> str:
+def _texts(group: Mapping[str, Any]) -> Sequence[str]:
+    """The texts of a group: a list, or a block of lines."""
+    texts = group["texts"]
+    return texts.splitlines() if isinstance(texts, str) else [str(text) for text in texts]
+
+
+def _preceded(turn: Turn) -> str:
     return turn.history.turns[-1].intent if turn.history.turns else ""
 
 

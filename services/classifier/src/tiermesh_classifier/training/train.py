@@ -1,7 +1,9 @@
 """Makes the artefact of a pack. Reads files, writes one folder, uses no network."""
 
 import hashlib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from tiermesh_pack import Pack
@@ -36,8 +39,10 @@ from tiermesh_classifier.training.turns import Turn, group_folds, read_turns, tu
 from tiermesh_classifier.training.weaving import woven
 from tiermesh_classifier.vocabulary import KINDS, PackWords, words_of
 
-FOLDS = 3
-STRENGTH = 2.0
+FOLDS = 5
+STRENGTH = 1.0
+# Heads that are fitted at once; the sparse products leave Python's lock alone.
+_AT_ONCE = 2
 # Relative dates in examples are read from here; only lengths of periods matter, not the dates.
 _READING_DAY = date(2026, 6, 17)
 _FEWEST_TURNS = 40
@@ -86,6 +91,7 @@ def labelled_turns(pack: Pack, words: PackWords, data: Sequence[Path], options: 
             "text": e.text,
             "route": e.route,
             "stakes": e.stakes,
+            "weight": e.weight,
             **{axis: getattr(e, axis) for axis in AXES if axis != "stakes"},
         }
         for e in pack.vocabulary.examples
@@ -156,10 +162,13 @@ def fit_all(
     for head, scores in held_out.items():
         counted = written & running if head in KEEP_HEADS and (written & running).any() else written
         truth = _truth(data, head, labels)
-        temperatures[head] = temperature_of(scores[counted], truth[counted])
+        temperatures[head] = temperature_of(scores[counted], truth[counted], data.weights[counted])
         chances[head] = softmax(scores / temperatures[head])
     for axis in KEPT_AXES:
         chances[axis] = _with_kept(data, axis, labels, chances)
+    kinds = [shape.kinds_of(dict(zip(labels["intent"], row, strict=True)), words.kinds) for row in chances["intent"]]
+    for axis in ("cardinality", "aggregation"):
+        chances[axis] = _of_kind(axis, labels[axis], chances[axis], kinds)
     for head in HEADS:
         counted = written & running if head in KEEP_HEADS and (written & running).any() else written
         metrics[head] = _rounded(held_out_metrics(chances[head][counted], _truth(data, head, labels)[counted]))
@@ -167,7 +176,9 @@ def fit_all(
     tell("held out: " + ", ".join(f"{head} {values['accuracy']:.3f}" for head, values in metrics.items()))
     encoder = fit_encoder(data.features)
     matrix = matrix_of([encoder.encode(each) for each in data.features], len(encoder))
-    heads = {head: _head(head, _fitted(head, data, matrix, labels, options), temperatures[head]) for head in HEADS}
+    heads = {
+        head: _head(head, fitted, temperatures[head]) for head, fitted in _fitted(data, matrix, labels, options).items()
+    }
     return Trained(
         encoder=encoder,
         idf=np.array(encoder.idf, dtype=np.float32),
@@ -201,14 +212,23 @@ def _held_out_logits(
         seen, unseen = data.take(inside.tolist()), data.take(outside.tolist())
         encoder = fit_encoder(seen.features)
         train_rows, test_rows = _rows(encoder, seen), _rows(encoder, unseen)
-        for head in HEADS:
-            fitted = _fitted(head, seen, train_rows, labels, options)
+        for head, fitted in _fitted(seen, train_rows, labels, options).items():
             scores[head][outside] = logits(fitted, test_rows)
         tell(f"fold {fold + 1} of {options.folds}")
     return scores
 
 
 def _fitted(
+    data: _Set, rows: sp.csr_matrix, labels: Mapping[str, Sequence[str]], options: Options
+) -> Mapping[str, Fitted]:
+    """All heads, two at a time: they share nothing but the rows, so the result does not depend on who is first."""
+    with warnings.catch_warnings(), ThreadPoolExecutor(_AT_ONCE) as pool:
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of steps is bounded on purpose
+        found = pool.map(lambda head: _fitted_head(head, data, rows, labels, options), HEADS)
+        return dict(zip(HEADS, found, strict=True))
+
+
+def _fitted_head(
     head: str, data: _Set, rows: sp.csr_matrix, labels: Mapping[str, Sequence[str]], options: Options
 ) -> Fitted:
     """One head; whether a label is kept can only be learnt where there is a topic."""
@@ -240,6 +260,15 @@ def _with_kept(data: _Set, axis: str, labels: Mapping[str, Sequence[str]], chanc
     return mixed
 
 
+def _of_kind(axis: str, names: Sequence[str], chances: Matrix, kinds: Sequence[Mapping[str, float]]) -> Matrix:
+    """An axis's chances mixed with the plain label of the turn's kind, as serving does."""
+    mixed = [
+        shape.of_kind(axis, dict(zip(names, row, strict=True)), shares)
+        for row, shares in zip(chances.tolist(), kinds, strict=True)
+    ]
+    return np.array([[row[name] for name in names] for row in mixed])
+
+
 def _rows(encoder: Encoder, data: _Set) -> sp.csr_matrix:
     return matrix_of([encoder.encode(features) for features in data.features], len(encoder))
 
@@ -257,7 +286,7 @@ def _confidence(
 ) -> tuple[ConfidenceHead, Mapping[str, float]]:
     """Logistic regression over held-out axis scores, then isotonic calibration, each on turns the other did not see."""
     names = [f"{axis}={label}" for axis in AXES if axis != "intent" for label in labels[axis]]
-    names += [f"kind={kind}" for kind in KINDS] + [f"{TIER1_HEAD}=yes"]
+    names += [f"kind={kind}" for kind in KINDS] + ["plain=yes", f"{TIER1_HEAD}=yes"]
     rows = np.stack([_stacked(words, names, labels, chances, at) for at in range(len(data.turns))])
     truth = np.array([turn.route == "tier1" for turn in data.turns])
     folds = np.array(group_folds([_shifted(turn) for turn in data.turns], 2))
@@ -265,7 +294,7 @@ def _confidence(
     for fold in (0, 1):
         model = _stacker().fit(rows[folds != fold], truth[folds != fold], sample_weight=data.weights[folds != fold])
         raw[folds == fold] = model.predict_proba(rows[folds == fold])[:, 1]
-    knots, values = _isotonic(raw[written], truth[written])
+    knots, values = _isotonic(raw[written], truth[written], data.weights[written])
     calibrated = np.interp(raw[written], knots, values)
     both = np.stack([1 - calibrated, calibrated], axis=1)
     metrics = _rounded(held_out_metrics(both, truth[written].astype(np.int64)))
@@ -288,12 +317,13 @@ def _stacked(
     words: PackWords, names: Sequence[str], labels: Mapping[str, Sequence[str]], chances: Mapping[str, Matrix], at: int
 ) -> np.ndarray:
     axes = {head: dict(zip(labels[head], matrix[at].tolist(), strict=True)) for head, matrix in chances.items()}
-    return confidence_inputs(names, {**axes, "kind": shape.kinds_of(axes["intent"], words.kinds)})
+    kinds = shape.kinds_of(axes["intent"], words.kinds)
+    return confidence_inputs(names, {**axes, "kind": kinds, "plain": {"yes": shape.plain(axes, kinds)}})
 
 
-def _isotonic(raw: Matrix, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _isotonic(raw: Matrix, truth: np.ndarray, weights: Matrix) -> tuple[np.ndarray, np.ndarray]:
     """Knots of a rising step-free curve from raw score to share of right ones, never quite 0 or 1."""
-    model = IsotonicRegression(y_min=0.005, y_max=0.995, out_of_bounds="clip").fit(raw, truth)  # type: ignore[no-untyped-call]  # published without annotations
+    model = IsotonicRegression(y_min=0.005, y_max=0.995, out_of_bounds="clip").fit(raw, truth, weights)  # type: ignore[no-untyped-call]  # published without annotations
     return model.X_thresholds_.astype(np.float32), model.y_thresholds_.astype(np.float32)
 
 

@@ -46,7 +46,8 @@ def turns_of(records: Iterable[Mapping[str, object]]) -> list[Turn]:
         labels = {axis: _label(record, axis) for axis in AXES}
         history = History(turns=tuple(past[-16:]), total_turns=len(past)) if past else NO_HISTORY
         group = conversation or str(record["id"])
-        turns.append(Turn(str(record["id"]), str(record["text"]), history, labels, str(record["route"]), group))
+        weight = _number(record.get("weight", 1.0))
+        turns.append(Turn(str(record["id"]), str(record["text"]), history, labels, str(record["route"]), group, weight))
         if conversation:
             past.append(past_turn(labels, str(record["route"])))
     return turns
@@ -64,6 +65,10 @@ def past_turn(labels: Mapping[str, str], route: str) -> PastTurn:
         multi_step=labels["multi_step"] == "yes",
         high_stakes=labels["stakes"] == "high",
     )
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 1.0
 
 
 def _label(record: Mapping[str, object], axis: str) -> str:
@@ -100,6 +105,9 @@ def _checked(path: Path, number: int, line: str) -> Mapping[str, object]:
         raise LabelledDataError(f"{path}:{number}: not an object; write one JSON object a line")
     missing = [name for name in ("id", "text", *_FIELDS, "route") if not isinstance(record.get(name), str)]
     missing += [name for name in _FLAGS if not isinstance(record.get(name), bool)]
+    weight = record.get("weight", 1.0)
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or weight <= 0:
+        missing.append("weight")
     if missing:
         raise LabelledDataError(f"{path}:{number}: missing or of a wrong type: {', '.join(missing)}")
     if record["route"] not in ROUTES:
