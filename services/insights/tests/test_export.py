@@ -54,10 +54,14 @@ async def test_an_empty_log_is_an_empty_file(database: Store, tmp_path: Path) ->
     assert out.read_text() == ""
 
 
-def logged(number: int, route: str) -> bytes:
+def logged(number: int, route: str, temporal: str = "now") -> bytes:
     scores = scores_pb2.Scores(
         intent=scores_pb2.AxisScore(label="leave.balance"),
-        scope=scores_pb2.ScopeScores(cardinality=scores_pb2.AxisScore(label="one")),
+        scope=scores_pb2.ScopeScores(
+            cardinality=scores_pb2.AxisScore(label="one"),
+            temporal=scores_pb2.AxisScore(label=temporal),
+            aggregation=scores_pb2.AxisScore(label="none"),
+        ),
         confidence=scores_pb2.Confidence(value=0.9),
     )
     record = pb.DecisionRecord(
@@ -75,14 +79,15 @@ def logged(number: int, route: str) -> bytes:
 
 async def test_training_data_takes_the_route_that_turned_out_right(database: Store, tmp_path: Path) -> None:
     await database.log.record_decisions([decision(number, record=logged(number, "tier1")) for number in range(4)])
+    await database.log.record_decisions([decision(4, record=logged(4, "tier1", "no_signal"))])
     await database.log.record_samples(
-        [sample(0), sample(1), sample(2), sample(3, context_json='[["user", "and before?"]]')]
+        [sample(0), sample(1), sample(2), sample(3, context_json='[["user", "and before?"]]'), sample(4)]
     )
-    await database.log.record_outcomes([outcome(0, 1.0), outcome(1, 0.0), outcome(3, 1.0)])
+    await database.log.record_outcomes([outcome(0, 1.0), outcome(1, 0.0), outcome(3, 1.0), outcome(4, 1.0)])
     out = tmp_path / "out.jsonl"
     await run("training", "--tenant", "acme", "--out", str(out))
     rows = [json.loads(line) for line in out.read_text().splitlines()]
-    # The third has no outcome, the fourth leans on earlier turns.
+    # The third has no outcome, the fourth leans on earlier turns, on the fifth the classifier was silent on an axis.
     assert [(row["id"], row["route"], row["intent"], row["cardinality"]) for row in rows] == [
         ("d0", "tier1", "leave.balance", "one"),
         ("d1", "tier2", "leave.balance", "one"),

@@ -37,6 +37,7 @@ _TABLES = {
     "samples": (SAMPLES, "at"),
 }
 _PAGE = 2000
+_NO_LABEL = frozenset({"", "no_signal"})
 
 
 async def rows(database: Database, kind: str, tenant: str, since: datetime | None) -> AsyncIterator[Mapping[str, Any]]:
@@ -73,7 +74,8 @@ async def training(store: Store, database: Database, tenant: str) -> AsyncIterat
     """Yield sampled questions with the labels that they were given and what became of tier 1 on them.
 
     `route` is the route that turned out right where the outcome says so: what tier 1 failed on needs tier 2, what it
-    would have done needs tier 1. Turns without a label are left out.
+    would have done needs tier 1. The other labels are the classifier's own, so turns on which it had none on some axis
+    are left out, as are turns without an outcome and those that lean on earlier ones.
     """
     async for sample in rows(database, "samples", tenant, None):
         record = await store.reading.one(tenant, decision_id=sample["decision_id"], request_id="")
@@ -85,14 +87,19 @@ async def training(store: Store, database: Database, tenant: str) -> AsyncIterat
         if not case.labelled or case.success is None or turn.route not in ("tier1", "tier2"):
             continue
         scores = message.decision.scores
-        yield {
-            "id": turn.decision_id,
-            "conversation": None,
-            "text": sample["question"],
+        labels = {
             "intent": scores.intent.label,
             "cardinality": scores.scope.cardinality.label,
             "temporal": scores.scope.temporal.label,
             "aggregation": scores.scope.aggregation.label,
+        }
+        if _NO_LABEL & set(labels.values()):
+            continue
+        yield {
+            "id": turn.decision_id,
+            "conversation": None,
+            "text": sample["question"],
+            **labels,
             "position": scores.conversation.position.label or "opening",
             "needs_context": scores.conversation.needs_context.label == "yes",
             "ambiguous": scores.difficulty.ambiguous.label == "yes",
