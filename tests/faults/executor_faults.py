@@ -29,8 +29,11 @@ from tiermesh_runtime.testing import Keys, new_keys, signed_metadata
 from tests.faults.matrix import Outcome, Row, Title
 from tests.faults.misbehaving import CUT_AT, RETRY_AFTER, WHOLE, Misbehaving, Protocol, misbehaving
 
-# Long enough for a busy machine, short enough for a test.
-SILENCE_SECONDS = 2.0
+# Where a model is silent: the healthy one has to begin within it too, on a busy machine.
+SILENCE_SECONDS = 5.0
+# Elsewhere nobody is to be taken for silent.
+PATIENT_SECONDS = 55.0
+_SILENT = ("silent", "slow", "stall")
 A, B = "model-a", "model-b"
 TAG = """
   {tag}:
@@ -76,6 +79,11 @@ class Fault:
     # What the second candidate does before it answers.
     second: Sequence[str] = ()
     least_wait: float = 0.0
+
+    @property
+    def silence(self) -> float:
+        """How long a model may be silent."""
+        return SILENCE_SECONDS if self.step.startswith(_SILENT) else PATIENT_SECONDS
 
     @property
     def prefill(self) -> bool:
@@ -148,7 +156,7 @@ class ProviderCase:
         }
         async with (
             misbehaving(self.protocol, plans) as provider,
-            executor_at(provider, self.keys, fault.prefill) as client,
+            executor_at(provider, self.keys, fault.prefill, fault.silence) as client,
         ):
             answer = await ask(client)
             expected = Outcome(fault.ended, fault.retry if self.possible == "retry" else fault.failover)
@@ -238,7 +246,7 @@ async def ask(client: Client) -> Answer | grpc.aio.AioRpcError:
 
 @asynccontextmanager
 async def executor_at(
-    provider: Misbehaving, keys: Keys, prefill: bool = False, silence: float = SILENCE_SECONDS
+    provider: Misbehaving, keys: Keys, prefill: bool = False, silence: float = PATIENT_SECONDS
 ) -> AsyncIterator[Client]:
     """Run an executor in front of the provider, over real gRPC, without tools."""
     with tempfile.TemporaryDirectory() as folder:

@@ -18,6 +18,6 @@ def rows() -> Mapping[str, Row]:
 
 
 @pytest.mark.parametrize("title", TITLES)
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_fault_comes_out_as_it_is_to(title: str, rows: Mapping[str, Row]) -> None:
     assert list(rows[title].problems) == [], rows[title]

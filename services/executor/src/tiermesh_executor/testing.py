@@ -205,7 +205,7 @@ class Client:
 
     async def execute(self, question: str = "How many leave days do I have left?", **fields: Any) -> "Answer":
         """Asks and takes everything."""
-        call: Any = self.stub.Execute(self.request(question, **fields), metadata=self.metadata, timeout=20)
+        call: Any = self.stub.Execute(self.request(question, **fields), metadata=self.metadata, timeout=60)
         return Answer([event async for event in call])
 
     async def aggregate(self, question: str = "Who took the most leave this year?", **fields: Any) -> "Answer":
@@ -215,7 +215,7 @@ class Client:
     async def generate(self, tag: str = "suggest", text: str = "Go", **fields: Any) -> list[pb.GenerateResponse]:
         message = pb.GenerateRequest.Message(role=answer_pb2.ConversationTurn.ROLE_USER, text=text)
         request = pb.GenerateRequest(context=context(), tag=tag, messages=[message], **fields)
-        call: Any = self.stub.Generate(request, metadata=self.metadata, timeout=20)
+        call: Any = self.stub.Generate(request, metadata=self.metadata, timeout=60)
         return [event async for event in call]
 
 
