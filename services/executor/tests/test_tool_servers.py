@@ -181,6 +181,12 @@ def _result(provider: ScriptedProvider) -> ToolResultPart:
     return part
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a server that has just started may take its time."""
+    monkeypatch.setattr("tiermesh_executor.tools.source.LIST_SECONDS", 30.0)
+
+
 READ_ONLY = ToolAnnotations(read_only_hint=True)
 seen: list[tuple[str, str | None]] = []
 
@@ -229,6 +235,7 @@ async def mcp_running() -> AsyncIterator[str]:
         await serving
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_an_mcp_server_s_tools_are_offered_and_called_with_the_principal_beside_the_arguments(
     deploy: Deploy,
 ) -> None:
@@ -247,6 +254,7 @@ async def test_an_mcp_server_s_tools_are_offered_and_called_with_the_principal_b
     assert token == dict(client.metadata)["tiermesh-principal"]
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_an_mcp_tool_s_own_error_goes_back_to_the_model_once(deploy: Deploy) -> None:
     provider = ScriptedProvider(calls(("broken", {})), says("I could not find that employee. Who is it?"))
     async with mcp_running() as url:
@@ -255,6 +263,7 @@ async def test_an_mcp_tool_s_own_error_goes_back_to_the_model_once(deploy: Deplo
     assert "name one of your team" in _result(provider).content
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_an_mcp_result_of_ten_megabytes_is_not_read_to_its_end(deploy: Deploy) -> None:
     provider = ScriptedProvider(calls(("endless", {})), says("That is too much at once."))
     async with mcp_running() as url:
@@ -263,6 +272,7 @@ async def test_an_mcp_result_of_ten_megabytes_is_not_read_to_its_end(deploy: Dep
     assert _result(provider).is_error
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_look_ups_of_an_mcp_tool_over_many_people_are_a_loop_too(deploy: Deploy) -> None:
     seen.clear()
     people = [("parking_space", {"employee": f"Person {number}"}) for number in range(50)]
