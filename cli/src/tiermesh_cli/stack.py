@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tiermesh_cli.home import Home
+from tiermesh_cli.sample import QUESTIONS
 
 DEFAULT_PORTS: Mapping[str, int] = {
     "gateway": 50050,
@@ -170,6 +172,9 @@ def build_stack(
                 "TIERMESH_CONSOLE_GATEWAY_ADDRESS": at["gateway"],
                 "TIERMESH_CONSOLE_INSIGHTS_ADDRESS": at["insights"],
                 "TIERMESH_CONSOLE_SESSION_KEY_FILE": str(home.keys / "console.key"),
+                "TIERMESH_CONSOLE_EXAMPLE_QUESTIONS": json.dumps(
+                    [each.text for each in QUESTIONS if not each.follow_up]
+                ),
                 # Browsers on this machine reach it without TLS, and sign in as the development company's people.
                 "TIERMESH_CONSOLE_SECURE_COOKIES": "false",
                 "TIERMESH_CONSOLE_DEVELOPMENT_PEOPLE": str(home.keys / "people.json"),
@@ -179,3 +184,7 @@ def build_stack(
         ),
     ]
     return processes
+
+
+def _openings() -> list[str]:
+    return [question.text for question in QUESTIONS if not question.follow_up]

@@ -42,6 +42,16 @@ async def test_each_event_is_sent_as_it_comes_and_not_with_the_next(world: Any) 
         await world.gateway.left.wait()
 
 
+async def test_the_page_offers_the_deployments_own_questions_and_none_of_ours(start_world: Any) -> None:
+    browser = await (await start_world()).browser("employee-token")
+    _, text = await browser.get("/ask")
+    assert "example" not in text
+    asked = await start_world(example_questions=("Is <b>this</b> a question?",))
+    browser = await asked.browser("employee-token")
+    _, text = await browser.get("/ask")
+    assert "Is &lt;b&gt;this&lt;/b&gt; a question?" in text
+
+
 async def test_a_refusal_before_the_first_event_has_a_status_and_words(world: Any) -> None:
     world.gateway.script = lambda request: [
         RpcError(grpc.StatusCode.RESOURCE_EXHAUSTED, "BUDGET_EXHAUSTED", "Today's budget is spent.")

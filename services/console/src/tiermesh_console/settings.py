@@ -33,6 +33,9 @@ class ConsoleSettings(ServiceSettings):
     trace_url: str = Field(
         default="", description="address of one trace with {trace_id} in it, such as https://traces/trace/{trace_id}"
     )
+    example_questions: tuple[str, ...] = Field(
+        default=(), max_length=10, description='questions of your domain to begin with, as JSON: ["How many …?"]'
+    )
     # Share of questions per route that the routing page is held against, in percent.
     target_mix: Annotated[Mapping[str, float], NoDecode] = Field(
         default={"tier1": 60.0, "aggregate": 30.0, "tier2": 10.0},

@@ -17,11 +17,6 @@ from tiermesh_console.context import page, parts
 from tiermesh_console.troubles import trouble_of
 
 ROUTES = web.RouteTableDef()
-EXAMPLES = (
-    "Who applied for the most leave this year?",
-    "How many leave days do I have left?",
-    "How do I split parental leave with my partner, and what does that do to my bonus?",
-)
 _VERDICTS = {
     "good": pb.RecordFeedbackRequest.VERDICT_GOOD,
     "bad": pb.RecordFeedbackRequest.VERDICT_BAD,
@@ -38,7 +33,7 @@ _TIERS = {
 @ROUTES.get("/ask")
 async def show(request: web.Request) -> web.StreamResponse:
     """Show where questions are asked."""
-    return page(request, "ask.html", examples=EXAMPLES)
+    return page(request, "ask.html", examples=parts(request).settings.example_questions)
 
 
 @ROUTES.post("/ask/stream")
