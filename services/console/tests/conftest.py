@@ -21,6 +21,7 @@ from tiermesh.gateway.v1 import gateway_service_pb2_grpc as gateway_rpc
 from tiermesh.insights.v1 import insights_service_pb2 as pb
 from tiermesh.insights.v1 import insights_service_pb2_grpc as rpc
 from tiermesh_console.app import build
+from tiermesh_console.context import CONSOLE
 from tiermesh_console.settings import ConsoleSettings
 from tiermesh_runtime import principal
 from tiermesh_runtime.errors import RpcError
@@ -515,6 +516,10 @@ async def start_in(stack: AsyncExitStack, folder: Path, **changes: Any) -> World
     key.write_bytes(b"k" * 32)
     values = {"session_key_file": key, "secure_cookies": False, **addresses, **changes}
     app = await stack.enter_async_context(build(ConsoleSettings(**values)))
+    # On a busy machine a first connection may take longer than a call waits for it.
+    async with asyncio.timeout(60):
+        for channel in (app[CONSOLE].client._channel, app[CONSOLE].insights.channel):
+            await channel.channel_ready()
     server = TestServer(app, handler_cancellation=True)
     await server.start_server()
     stack.push_async_callback(server.close)

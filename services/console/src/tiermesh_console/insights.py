@@ -44,6 +44,7 @@ class Insights:
     """The service as one visitor at a time reaches it."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
         self.stub = rpc.InsightsServiceStub(channel)
 
     async def call(
