@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -233,11 +234,15 @@ def test_jobs_are_as_restricted_as_services_and_run_what_their_image_has(root: s
         assert template["spec"]["activeDeadlineSeconds"]
         assert {mount["name"] for mount in one["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
         importlib.import_module(one["args"][1])
+        wanted = {argument.partition("=")[0] for argument in one["args"] if argument.startswith("--")}
+        source = importlib.import_module(one["args"][1]).__file__ or ""
+        assert {option for option in wanted if f'"{option}"' not in Path(source).read_text()} == set()
 
 
 def test_in_production_the_schema_is_changed_by_a_job_and_not_by_the_service() -> None:
-    (job,) = objects("overlays/prod", "Job")
-    assert job["metadata"]["annotations"]["argocd.argoproj.io/hook"] == "PreSync"
+    jobs = {each["metadata"]["name"]: each["metadata"]["annotations"] for each in objects("overlays/prod", "Job")}
+    assert set(jobs) == {"insights-migrate", "aggregator-secure"}
+    assert {annotations["argocd.argoproj.io/hook"] for annotations in jobs.values()} == {"PreSync"}
     (insights,) = [each for each in objects("overlays/prod", "Deployment") if each["metadata"]["name"] == "insights"]
     assert settings_of(insights, "overlays/prod")["TIERMESH_INSIGHTS_MIGRATE"] == "false"
     assert objects("overlays/dev", "Job") == []

@@ -14,6 +14,7 @@ import asyncpg
 from asyncpg import exceptions
 from tiermesh_pack.documents import PackError
 from tiermesh_pack.pack import Pack, load_pack
+from tiermesh_runtime.settings import with_password
 
 from tiermesh_aggregator.actions.performing import create
 from tiermesh_aggregator.engines.address import PostgresAddress, address
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tiermesh_aggregator.secure", description=__doc__)
     parser.add_argument("--pack", type=Path, required=True, help="folder of the pack, such as packs/hr")
     parser.add_argument("--database", required=True, help="postgresql://owner@host/database")
+    parser.add_argument("--password-file", type=Path, help="file with the owner's password")
     parser.add_argument("--print", action="store_true", help="print the statements and run nothing")
     options = parser.parse_args(arguments)
     try:
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.print:
             print(";\n".join((create, *statements(pack))) + ";")
             return 0
-        asyncio.run(_run(target.url, pack))
+        asyncio.run(_run(with_password(target.url, options.password_file), pack))
     except (PackError, ValueError, OSError, exceptions.PostgresError) as error:
         print(error, file=sys.stderr)
         return 1
