@@ -26,6 +26,8 @@ longest_wait_seconds = 2.0
 lost = (
     exceptions.PostgresConnectionError,
     exceptions.InterfaceError,
+    # The client's own state after a cut that came between two of its messages.
+    exceptions.InternalClientError,
     exceptions.TooManyConnectionsError,
     exceptions.CannotConnectNowError,
     exceptions.AdminShutdownError,
