@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import grpc
@@ -33,6 +34,10 @@ from tests.faults.misbehaving import CUT_AT, RETRY_AFTER, WHOLE, Misbehaving, Pr
 SILENCE_SECONDS = 5.0
 # Elsewhere nobody is to be taken for silent.
 PATIENT_SECONDS = 55.0
+# The tag's deadline, and the shortest back-off before a candidate is asked again: jitter halves a quarter of a second.
+DEADLINE_SECONDS = 60.0
+LEAST_BACKOFF_SECONDS = 0.125
+_CLOCK_SECONDS = 0.01
 _SILENT = ("silent", "slow", "stall")
 A, B = "model-a", "model-b"
 TAG = """
@@ -78,7 +83,8 @@ class Fault:
     ended: str = COMPLETE
     # What the second candidate does before it answers.
     second: Sequence[str] = ()
-    least_wait: float = 0.0
+    # Between two requests to the same candidate; without a word of the server's the shortest that jitter leaves.
+    least_wait: float = LEAST_BACKOFF_SECONDS
 
     @property
     def silence(self) -> float:
@@ -120,7 +126,8 @@ FAULTS = (
     Fault("end without the final event", "no_final:mid", MID, **_ELSEWHERE),
     Fault("context length exceeded", "context:mid", MID, **_ELSEWHERE),
     Fault("content refusal", "refusal:mid", MID, **_NOWHERE),
-    Fault("invalid prefill", "cut:mid", MID, (A, B, B), (A, B, B), second=("prefill:first",)),
+    # Asked anew at once, without the beginning that it refused.
+    Fault("invalid prefill", "cut:mid", MID, (A, B, B), (A, B, B), second=("prefill:first",), least_wait=0.0),
 )
 
 
@@ -171,9 +178,12 @@ class ProviderCase:
             yield f"ended {got.ended}, not {expected.ended}"
         if list(got.attempts) != list(expected.attempts):
             yield f"asked {' '.join(got.attempts)}, not {' '.join(expected.attempts)}"
-        times = [request.at for request in provider.seen]
-        if len(times) > 1 and times[1] - times[0] < fault.least_wait:
-            yield f"asked again after {times[1] - times[0]:.2f} s, not {fault.least_wait:g}"
+        for earlier, later in pairwise(provider.seen):
+            waited = later.at - earlier.at
+            if earlier.model == later.model and waited < fault.least_wait:
+                yield f"asked again after {waited:.2f} s, not {fault.least_wait:g}"
+        if provider.seen and provider.seen[-1].at - provider.seen[0].at > DEADLINE_SECONDS:
+            yield "was asked after the deadline"
         if isinstance(answer, grpc.aio.AioRpcError):
             return
         shown = WHOLE if expected.ended == COMPLETE else WHOLE[:CUT_AT]
@@ -183,6 +193,11 @@ class ProviderCase:
             yield "the switch was not silent"
         if [entry.model for entry in answer.done.ledger] != list(expected.attempts):
             yield "not every attempt is in the ledger"
+        elif fault.silence == SILENCE_SECONDS:
+            # By the executor's own clock: the server sees a request later than the executor begins to wait.
+            waited = answer.done.ledger[0].duration.ToTimedelta().total_seconds()
+            if waited < SILENCE_SECONDS - _CLOCK_SECONDS:
+                yield f"gave a silent model up after {waited:.2f} s, not {SILENCE_SECONDS:g}"
         if answer.done.answer.complete and answer.done.answer.model != expected.attempts[-1]:
             yield f"said that {answer.done.answer.model} answered"
 
