@@ -38,9 +38,13 @@ def test_the_report_has_the_keys_and_counts_a_trap(
     assert 0.0 <= low <= high <= 1.0
     assert set(report["route"]) == {"accuracy", "quality_loss", "cost_inflation", "trap", "detour"}
     assert set(report["latency_ms"]) == {"p50", "p99"}
+    # One of the two stands in the pack: what was learnt by heart is not sold as quality.
+    assert report["known_turns"] == 1
+    printed = capsys.readouterr().out
+    assert "memory, not quality" in printed
     assert report["route"]["trap"] == 0.5
     assert next(error["id"] for error in report["errors"]) == "a2"
-    assert "aggregate → tier1" in capsys.readouterr().out
+    assert "aggregate → tier1" in printed
 
 
 def test_an_empty_file_is_told(pack, artefact_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

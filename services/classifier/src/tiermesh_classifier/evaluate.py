@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         turns = [turn for path in options.data for turn in read_turns(path)]
         if not turns:
             raise LabelledDataError(f"{options.data[0]}: holds no turn; give a file with one labelled turn a line")
-        found = report(_measured(pack, turns, options))
+        found = {**report(_measured(pack, turns, options)), "known_turns": _known(pack, turns, options)}
         if options.json is not None:
             options.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except (PackError, ArtefactError, LabelledDataError, TrainingError, OSError) as error:
@@ -68,10 +68,25 @@ def _measured(pack: Pack, turns: Sequence[Turn], options: argparse.Namespace) ->
         return score_turns(assemble(pack, options.artefact), TenantPolicy(), turns, today, advance)
 
 
+def _known(pack: Pack, turns: Sequence[Turn], options: argparse.Namespace) -> int:
+    """How many of the turns the artefact was trained on, word for word: none where folds leave them out."""
+    if options.folds > 1:
+        return 0
+    said = {example.text.strip().casefold() for example in pack.vocabulary.examples}
+    return sum(turn.text.strip().casefold() in said for turn in turns)
+
+
 def _print(found: Mapping[str, Any], options: argparse.Namespace) -> None:
     """Wide enough for whole sentences where the output is a file and no terminal."""
     console = Console(highlight=False)
-    show(found, console if console.is_terminal else Console(highlight=False, width=160), options.errors)
+    console = console if console.is_terminal else Console(highlight=False, width=160)
+    show(found, console, options.errors)
+    if found["known_turns"]:
+        console.print(
+            f"\n{found['known_turns']} of these turns stand word for word in the pack's examples: for them the figures "
+            "above are memory, not quality. --folds 5 trains anew without what is measured.",
+            style="bold yellow",
+        )
 
 
 if __name__ == "__main__":
