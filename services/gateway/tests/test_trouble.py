@@ -321,29 +321,3 @@ async def test_a_reader_that_stops_reading_holds_up_the_executor(suite: Any, say
 async def test_insights_may_be_away_and_nothing_is_lost(suite: Any) -> None:
     await suite.stop("insights")
     assert (await suite.ask()).done.complete
-
-
-async def test_a_client_that_does_not_read_holds_up_the_executor_and_gets_everything_when_it_does(
-    suite: Any, say: Any
-) -> None:
-    chunks, said = 5_000, 0
-
-    async def talks(_request: Any, _context: Any) -> Any:
-        nonlocal said
-        yield say.committed()
-        for said in range(1, chunks + 1):  # noqa: B007 - read outside
-            yield say.text("x" * 8_000)
-        yield say.done()
-
-    suite.tier1.script = talks
-    call = suite.call("x", no_pills=True, timeout=300)
-    assert (await call.read()).WhichOneof("event") == "decision"
-    before = -1
-    # It has come to a stop when it says nothing more for a while; how far it got is what counts.
-    while said != before:
-        before = said
-        await asyncio.sleep(1.0)
-    assert said < chunks / 2, "forty megabytes went somewhere that nobody reads"
-    rest = await suite.rest(call)
-    assert sum(len(event.text.text) for event in rest) == chunks * 8_000
-    assert rest[-1].receipt.complete
