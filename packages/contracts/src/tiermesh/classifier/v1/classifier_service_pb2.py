@@ -29,7 +29,7 @@ from tiermesh.common.v1 import history_pb2 as tiermesh_dot_common_dot_v1_dot_his
 from tiermesh.common.v1 import scores_pb2 as tiermesh_dot_common_dot_v1_dot_scores__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/tiermesh/classifier/v1/classifier_service.proto\x12\x16tiermesh.classifier.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a tiermesh/common/v1/context.proto\x1a tiermesh/common/v1/history.proto\x1a\x1ftiermesh/common/v1/scores.proto\"\xd5\x01\n\x0f\x43lassifyRequest\x12;\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\".tiermesh.common.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x04text\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc0>\x12\x33\n\x07history\x18\x03 \x01(\x0b\x32\".tiermesh.common.v1.RoutingHistory\x12\x36\n\x05\x64\x65pth\x18\x04 \x01(\x0e\x32\x1d.tiermesh.classifier.v1.DepthB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\xa6\x01\n\x10\x43lassifyResponse\x12*\n\x06scores\x18\x01 \x01(\x0b\x32\x1a.tiermesh.common.v1.Scores\x12/\n\x06shadow\x18\x02 \x01(\x0b\x32\x1a.tiermesh.common.v1.ScoresH\x00\x88\x01\x01\x12*\n\x07\x65lapsed\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07_shadow\"\xb1\x02\n\x14\x43lassifyBatchRequest\x12;\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\".tiermesh.common.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01\x12M\n\x05items\x18\x02 \x03(\x0b\x32\x31.tiermesh.classifier.v1.ClassifyBatchRequest.ItemB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\x12\x36\n\x05\x64\x65pth\x18\x03 \x01(\x0e\x32\x1d.tiermesh.classifier.v1.DepthB\x08\xbaH\x05\x82\x01\x02\x10\x01\x1aU\n\x04Item\x12\x18\n\x04text\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc0>\x12\x33\n\x07history\x18\x02 \x01(\x0b\x32\".tiermesh.common.v1.RoutingHistory\"o\n\x15\x43lassifyBatchResponse\x12*\n\x06scores\x18\x01 \x03(\x0b\x32\x1a.tiermesh.common.v1.Scores\x12*\n\x07\x65lapsed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"X\n\x19\x44\x65scribeVocabularyRequest\x12;\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\".tiermesh.common.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01\"\x87\x03\n\x1a\x44\x65scribeVocabularyResponse\x12\x45\n\x04\x61xes\x18\x01 \x03(\x0b\x32\x37.tiermesh.classifier.v1.DescribeVocabularyResponse.Axis\x12\x1a\n\x12vocabulary_version\x18\x02 \x01(\t\x12\x18\n\x10\x61rtefact_version\x18\x03 \x01(\t\x12\x1f\n\x17shadow_artefact_version\x18\x04 \x01(\t\x12\x1e\n\x16language_model_version\x18\x05 \x01(\t\x1a*\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x1a\x7f\n\x04\x41xis\x12\x0c\n\x04name\x18\x01 \x01(\t\x12H\n\x06labels\x18\x02 \x03(\x0b\x32\x38.tiermesh.classifier.v1.DescribeVocabularyResponse.Label\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06served\x18\x04 \x01(\x08*P\n\x05\x44\x65pth\x12\x15\n\x11\x44\x45PTH_UNSPECIFIED\x10\x00\x12\x0e\n\nDEPTH_FULL\x10\x01\x12\x0f\n\x0b\x44\x45PTH_LOCAL\x10\x02\x12\x0f\n\x0b\x44\x45PTH_RULES\x10\x03\x32\xdd\x02\n\x11\x43lassifierService\x12]\n\x08\x43lassify\x12\'.tiermesh.classifier.v1.ClassifyRequest\x1a(.tiermesh.classifier.v1.ClassifyResponse\x12l\n\rClassifyBatch\x12,.tiermesh.classifier.v1.ClassifyBatchRequest\x1a-.tiermesh.classifier.v1.ClassifyBatchResponse\x12{\n\x12\x44\x65scribeVocabulary\x12\x31.tiermesh.classifier.v1.DescribeVocabularyRequest\x1a\x32.tiermesh.classifier.v1.DescribeVocabularyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/tiermesh/classifier/v1/classifier_service.proto\x12\x16tiermesh.classifier.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a tiermesh/common/v1/context.proto\x1a tiermesh/common/v1/history.proto\x1a\x1ftiermesh/common/v1/scores.proto\"\xd5\x01\n\x0f\x43lassifyRequest\x12;\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\".tiermesh.common.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01\x12\x18\n\x04text\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc0>\x12\x33\n\x07history\x18\x03 \x01(\x0b\x32\".tiermesh.common.v1.RoutingHistory\x12\x36\n\x05\x64\x65pth\x18\x04 \x01(\x0e\x32\x1d.tiermesh.classifier.v1.DepthB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\xde\x01\n\x10\x43lassifyResponse\x12*\n\x06scores\x18\x01 \x01(\x0b\x32\x1a.tiermesh.common.v1.Scores\x12/\n\x06shadow\x18\x02 \x01(\x0b\x32\x1a.tiermesh.common.v1.ScoresH\x00\x88\x01\x01\x12*\n\x07\x65lapsed\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13language_model_time\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07_shadow\"\xb1\x02\n\x14\x43lassifyBatchRequest\x12;\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\".tiermesh.common.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01\x12M\n\x05items\x18\x02 \x03(\x0b\x32\x31.tiermesh.classifier.v1.ClassifyBatchRequest.ItemB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\x12\x36\n\x05\x64\x65pth\x18\x03 \x01(\x0e\x32\x1d.tiermesh.classifier.v1.DepthB\x08\xbaH\x05\x82\x01\x02\x10\x01\x1aU\n\x04Item\x12\x18\n\x04text\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc0>\x12\x33\n\x07history\x18\x02 \x01(\x0b\x32\".tiermesh.common.v1.RoutingHistory\"o\n\x15\x43lassifyBatchResponse\x12*\n\x06scores\x18\x01 \x03(\x0b\x32\x1a.tiermesh.common.v1.Scores\x12*\n\x07\x65lapsed\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"X\n\x19\x44\x65scribeVocabularyRequest\x12;\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\".tiermesh.common.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01\"\x87\x03\n\x1a\x44\x65scribeVocabularyResponse\x12\x45\n\x04\x61xes\x18\x01 \x03(\x0b\x32\x37.tiermesh.classifier.v1.DescribeVocabularyResponse.Axis\x12\x1a\n\x12vocabulary_version\x18\x02 \x01(\t\x12\x18\n\x10\x61rtefact_version\x18\x03 \x01(\t\x12\x1f\n\x17shadow_artefact_version\x18\x04 \x01(\t\x12\x1e\n\x16language_model_version\x18\x05 \x01(\t\x1a*\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x1a\x7f\n\x04\x41xis\x12\x0c\n\x04name\x18\x01 \x01(\t\x12H\n\x06labels\x18\x02 \x03(\x0b\x32\x38.tiermesh.classifier.v1.DescribeVocabularyResponse.Label\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06served\x18\x04 \x01(\x08*P\n\x05\x44\x65pth\x12\x15\n\x11\x44\x45PTH_UNSPECIFIED\x10\x00\x12\x0e\n\nDEPTH_FULL\x10\x01\x12\x0f\n\x0b\x44\x45PTH_LOCAL\x10\x02\x12\x0f\n\x0b\x44\x45PTH_RULES\x10\x03\x32\xdd\x02\n\x11\x43lassifierService\x12]\n\x08\x43lassify\x12\'.tiermesh.classifier.v1.ClassifyRequest\x1a(.tiermesh.classifier.v1.ClassifyResponse\x12l\n\rClassifyBatch\x12,.tiermesh.classifier.v1.ClassifyBatchRequest\x1a-.tiermesh.classifier.v1.ClassifyBatchResponse\x12{\n\x12\x44\x65scribeVocabulary\x12\x31.tiermesh.classifier.v1.DescribeVocabularyRequest\x1a\x32.tiermesh.classifier.v1.DescribeVocabularyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,26 +52,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLASSIFYBATCHREQUEST'].fields_by_name['depth']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_DESCRIBEVOCABULARYREQUEST'].fields_by_name['context']._loaded_options = None
   _globals['_DESCRIBEVOCABULARYREQUEST'].fields_by_name['context']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_DEPTH']._serialized_start=1527
-  _globals['_DEPTH']._serialized_end=1607
+  _globals['_DEPTH']._serialized_start=1583
+  _globals['_DEPTH']._serialized_end=1663
   _globals['_CLASSIFYREQUEST']._serialized_start=238
   _globals['_CLASSIFYREQUEST']._serialized_end=451
   _globals['_CLASSIFYRESPONSE']._serialized_start=454
-  _globals['_CLASSIFYRESPONSE']._serialized_end=620
-  _globals['_CLASSIFYBATCHREQUEST']._serialized_start=623
-  _globals['_CLASSIFYBATCHREQUEST']._serialized_end=928
-  _globals['_CLASSIFYBATCHREQUEST_ITEM']._serialized_start=843
-  _globals['_CLASSIFYBATCHREQUEST_ITEM']._serialized_end=928
-  _globals['_CLASSIFYBATCHRESPONSE']._serialized_start=930
-  _globals['_CLASSIFYBATCHRESPONSE']._serialized_end=1041
-  _globals['_DESCRIBEVOCABULARYREQUEST']._serialized_start=1043
-  _globals['_DESCRIBEVOCABULARYREQUEST']._serialized_end=1131
-  _globals['_DESCRIBEVOCABULARYRESPONSE']._serialized_start=1134
-  _globals['_DESCRIBEVOCABULARYRESPONSE']._serialized_end=1525
-  _globals['_DESCRIBEVOCABULARYRESPONSE_LABEL']._serialized_start=1354
-  _globals['_DESCRIBEVOCABULARYRESPONSE_LABEL']._serialized_end=1396
-  _globals['_DESCRIBEVOCABULARYRESPONSE_AXIS']._serialized_start=1398
-  _globals['_DESCRIBEVOCABULARYRESPONSE_AXIS']._serialized_end=1525
-  _globals['_CLASSIFIERSERVICE']._serialized_start=1610
-  _globals['_CLASSIFIERSERVICE']._serialized_end=1959
+  _globals['_CLASSIFYRESPONSE']._serialized_end=676
+  _globals['_CLASSIFYBATCHREQUEST']._serialized_start=679
+  _globals['_CLASSIFYBATCHREQUEST']._serialized_end=984
+  _globals['_CLASSIFYBATCHREQUEST_ITEM']._serialized_start=899
+  _globals['_CLASSIFYBATCHREQUEST_ITEM']._serialized_end=984
+  _globals['_CLASSIFYBATCHRESPONSE']._serialized_start=986
+  _globals['_CLASSIFYBATCHRESPONSE']._serialized_end=1097
+  _globals['_DESCRIBEVOCABULARYREQUEST']._serialized_start=1099
+  _globals['_DESCRIBEVOCABULARYREQUEST']._serialized_end=1187
+  _globals['_DESCRIBEVOCABULARYRESPONSE']._serialized_start=1190
+  _globals['_DESCRIBEVOCABULARYRESPONSE']._serialized_end=1581
+  _globals['_DESCRIBEVOCABULARYRESPONSE_LABEL']._serialized_start=1410
+  _globals['_DESCRIBEVOCABULARYRESPONSE_LABEL']._serialized_end=1452
+  _globals['_DESCRIBEVOCABULARYRESPONSE_AXIS']._serialized_start=1454
+  _globals['_DESCRIBEVOCABULARYRESPONSE_AXIS']._serialized_end=1581
+  _globals['_CLASSIFIERSERVICE']._serialized_start=1666
+  _globals['_CLASSIFIERSERVICE']._serialized_end=2015
 # @@protoc_insertion_point(module_scope)

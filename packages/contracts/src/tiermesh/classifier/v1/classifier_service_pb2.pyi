@@ -91,6 +91,7 @@ class ClassifyResponse(_message.Message):
     SCORES_FIELD_NUMBER: _builtins.int
     SHADOW_FIELD_NUMBER: _builtins.int
     ELAPSED_FIELD_NUMBER: _builtins.int
+    LANGUAGE_MODEL_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def scores(self) -> _scores_pb2.Scores: ...
     @_builtins.property
@@ -101,16 +102,23 @@ class ClassifyResponse(_message.Message):
     def elapsed(self) -> _duration_pb2.Duration:
         """Time spent classifying, without the network."""
 
+    @_builtins.property
+    def language_model_time(self) -> _duration_pb2.Duration:
+        """Longest time that the language-model stage takes for a turn: a caller that leaves less goes without it.
+        Absent when that stage is off.
+        """
+
     def __init__(
         self,
         *,
         scores: _scores_pb2.Scores | None = ...,
         shadow: _scores_pb2.Scores | None = ...,
         elapsed: _duration_pb2.Duration | None = ...,
+        language_model_time: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "elapsed", b"elapsed", "scores", b"scores", "shadow", b"shadow"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "elapsed", b"elapsed", "language_model_time", b"language_model_time", "scores", b"scores", "shadow", b"shadow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "elapsed", b"elapsed", "scores", b"scores", "shadow", b"shadow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_shadow", b"_shadow", "elapsed", b"elapsed", "language_model_time", b"language_model_time", "scores", b"scores", "shadow", b"shadow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__shadow: _TypeAlias = _typing.Literal["shadow"]  # noqa: Y015
     _WhichOneofArgType__shadow: _TypeAlias = _typing.Literal["_shadow", b"_shadow"]  # noqa: Y015
@@ -246,7 +254,7 @@ class DescribeVocabularyResponse(_message.Message):
         SERVED_FIELD_NUMBER: _builtins.int
         name: _builtins.str
         """intent, cardinality, temporal, aggregation, position, needs_context,
-        ambiguous, multi_step, stakes, surround or confidence.
+        ambiguous, multi_step, stakes, surround, confidence or tiers.
         """
         version: _builtins.str
         served: _builtins.bool

@@ -485,6 +485,36 @@ class Confidence(_message.Message):
 Global___Confidence: _TypeAlias = Confidence  # noqa: Y015
 
 @_typing.final
+class TierChance(_message.Message):
+    """Probability, calibrated, that one tier answers this turn right, by a model of outcomes that reads the words alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIER_FIELD_NUMBER: _builtins.int
+    PROBABILITY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    tier: _builtins.int
+    """Number of the tier: 1, 2 or 3."""
+    probability: _builtins.float
+    """0 to 1."""
+    version: _builtins.str
+    """Version of the model and its calibration."""
+    def __init__(
+        self,
+        *,
+        tier: _builtins.int = ...,
+        probability: _builtins.float = ...,
+        version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["probability", b"probability", "tier", b"tier", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TierChance: _TypeAlias = TierChance  # noqa: Y015
+
+@_typing.final
 class Scores(_message.Message):
     """Every axis of one turn."""
 
@@ -498,6 +528,7 @@ class Scores(_message.Message):
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     VOCABULARY_VERSION_FIELD_NUMBER: _builtins.int
     ARTEFACT_VERSION_FIELD_NUMBER: _builtins.int
+    TIERS_FIELD_NUMBER: _builtins.int
     vocabulary_version: _builtins.str
     """Version of the vocabulary that the labels are of: the pack's version."""
     artefact_version: _builtins.str
@@ -518,6 +549,12 @@ class Scores(_message.Message):
 
     @_builtins.property
     def confidence(self) -> Global___Confidence: ...
+    @_builtins.property
+    def tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___TierChance]:
+        """Of the least-tier model, lowest tier first; empty when it does not run. In a pack without intents
+        the confidence is the chance of tier 1, and the axes without a head say "no_signal".
+        """
+
     def __init__(
         self,
         *,
@@ -529,10 +566,11 @@ class Scores(_message.Message):
         confidence: Global___Confidence | None = ...,
         vocabulary_version: _builtins.str = ...,
         artefact_version: _builtins.str = ...,
+        tiers: _abc.Iterable[Global___TierChance] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "conversation", b"conversation", "difficulty", b"difficulty", "intent", b"intent", "scope", b"scope", "surround", b"surround"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["artefact_version", b"artefact_version", "confidence", b"confidence", "conversation", b"conversation", "difficulty", b"difficulty", "intent", b"intent", "scope", b"scope", "surround", b"surround", "vocabulary_version", b"vocabulary_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artefact_version", b"artefact_version", "confidence", b"confidence", "conversation", b"conversation", "difficulty", b"difficulty", "intent", b"intent", "scope", b"scope", "surround", b"surround", "tiers", b"tiers", "vocabulary_version", b"vocabulary_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

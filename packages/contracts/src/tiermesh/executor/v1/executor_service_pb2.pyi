@@ -95,6 +95,7 @@ class ExecuteRequest(_message.Message):
     CONTINUE_FROM_FIELD_NUMBER: _builtins.int
     LEAST_STATED_CONFIDENCE_FIELD_NUMBER: _builtins.int
     JUDGE_BEFORE_RELEASE_FIELD_NUMBER: _builtins.int
+    LEAST_RIGHT_CONFIDENCE_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     mode: Global___ExecuteMode.ValueType
     tier: _routing_pb2.Tier.ValueType
@@ -115,6 +116,10 @@ class ExecuteRequest(_message.Message):
     judge_before_release: _builtins.bool
     """Tier 1, mode ANSWER: a judge one tier up reads the whole answer before any of it is released; what it does not
     pass, or passes unreadably, is a bounce ("judge").
+    """
+    least_right_confidence: _builtins.float
+    """Tier 1 hands over ("low_confidence") when the chance of being right that its stated confidence stands for is less
+    than this. The deployment's calibration of the answering model tells the chance; without one it is the stated number.
     """
     @_builtins.property
     def context(self) -> _context_pb2.RequestContext: ...
@@ -148,15 +153,20 @@ class ExecuteRequest(_message.Message):
         continue_from: _builtins.str = ...,
         least_stated_confidence: _builtins.float | None = ...,
         judge_before_release: _builtins.bool = ...,
+        least_right_confidence: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_least_stated_confidence", b"_least_stated_confidence", "_scores", b"_scores", "context", b"context", "least_stated_confidence", b"least_stated_confidence", "scores", b"scores"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_least_right_confidence", b"_least_right_confidence", "_least_stated_confidence", b"_least_stated_confidence", "_scores", b"_scores", "context", b"context", "least_right_confidence", b"least_right_confidence", "least_stated_confidence", b"least_stated_confidence", "scores", b"scores"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least_stated_confidence", b"_least_stated_confidence", "_scores", b"_scores", "allowed_models", b"allowed_models", "bulk_tools_only", b"bulk_tools_only", "commit_point", b"commit_point", "context", b"context", "continue_from", b"continue_from", "judge_before_release", b"judge_before_release", "least_stated_confidence", b"least_stated_confidence", "max_cost_micros", b"max_cost_micros", "mode", b"mode", "prior_findings", b"prior_findings", "question", b"question", "scores", b"scores", "speculative", b"speculative", "tier", b"tier", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least_right_confidence", b"_least_right_confidence", "_least_stated_confidence", b"_least_stated_confidence", "_scores", b"_scores", "allowed_models", b"allowed_models", "bulk_tools_only", b"bulk_tools_only", "commit_point", b"commit_point", "context", b"context", "continue_from", b"continue_from", "judge_before_release", b"judge_before_release", "least_right_confidence", b"least_right_confidence", "least_stated_confidence", b"least_stated_confidence", "max_cost_micros", b"max_cost_micros", "mode", b"mode", "prior_findings", b"prior_findings", "question", b"question", "scores", b"scores", "speculative", b"speculative", "tier", b"tier", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__least_right_confidence: _TypeAlias = _typing.Literal["least_right_confidence"]  # noqa: Y015
+    _WhichOneofArgType__least_right_confidence: _TypeAlias = _typing.Literal["_least_right_confidence", b"_least_right_confidence"]  # noqa: Y015
     _WhichOneofReturnType__least_stated_confidence: _TypeAlias = _typing.Literal["least_stated_confidence"]  # noqa: Y015
     _WhichOneofArgType__least_stated_confidence: _TypeAlias = _typing.Literal["_least_stated_confidence", b"_least_stated_confidence"]  # noqa: Y015
     _WhichOneofReturnType__scores: _TypeAlias = _typing.Literal["scores"]  # noqa: Y015
     _WhichOneofArgType__scores: _TypeAlias = _typing.Literal["_scores", b"_scores"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__least_right_confidence) -> _WhichOneofReturnType__least_right_confidence | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__least_stated_confidence) -> _WhichOneofReturnType__least_stated_confidence | None: ...
     @_typing.overload
@@ -311,6 +321,7 @@ class ExecuteDone(_message.Message):
     STATEMENTS_FIELD_NUMBER: _builtins.int
     TIME_TO_FIRST_TOKEN_FIELD_NUMBER: _builtins.int
     HELD_BACK_FIELD_NUMBER: _builtins.int
+    STATED_CONFIDENCE_FIELD_NUMBER: _builtins.int
     tool_calls: _builtins.int
     """Number of tool calls made, and of SQL statements they ran."""
     statements: _builtins.int
@@ -328,6 +339,10 @@ class ExecuteDone(_message.Message):
     def held_back(self) -> _duration_pb2.Duration:
         """Time that verified text was held back."""
 
+    @_builtins.property
+    def stated_confidence(self) -> Global___StatedConfidence:
+        """What the answering model said of its own confidence; absent when it was not asked or did not say."""
+
     def __init__(
         self,
         *,
@@ -337,14 +352,54 @@ class ExecuteDone(_message.Message):
         statements: _builtins.int = ...,
         time_to_first_token: _duration_pb2.Duration | None = ...,
         held_back: _duration_pb2.Duration | None = ...,
+        stated_confidence: Global___StatedConfidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "held_back", b"held_back", "time_to_first_token", b"time_to_first_token"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "held_back", b"held_back", "stated_confidence", b"stated_confidence", "time_to_first_token", b"time_to_first_token"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "held_back", b"held_back", "ledger", b"ledger", "statements", b"statements", "time_to_first_token", b"time_to_first_token", "tool_calls", b"tool_calls"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "held_back", b"held_back", "ledger", b"ledger", "stated_confidence", b"stated_confidence", "statements", b"statements", "time_to_first_token", b"time_to_first_token", "tool_calls", b"tool_calls"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExecuteDone: _TypeAlias = ExecuteDone  # noqa: Y015
+
+@_typing.final
+class StatedConfidence(_message.Message):
+    """A model's word on its own answer. No probability before it is calibrated."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATED_FIELD_NUMBER: _builtins.int
+    CALIBRATED_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PROMPT_VERSION_FIELD_NUMBER: _builtins.int
+    CALIBRATION_VERSION_FIELD_NUMBER: _builtins.int
+    stated: _builtins.float
+    """As stated, 0 to 1."""
+    calibrated: _builtins.float
+    """Chance of being right by the deployment's calibration; absent when it has none for this model and prompt."""
+    model: _builtins.str
+    """Model that said so and version of the prompt that asked: a calibration belongs to both."""
+    prompt_version: _builtins.str
+    calibration_version: _builtins.str
+    """Version of the calibration; empty without one."""
+    def __init__(
+        self,
+        *,
+        stated: _builtins.float = ...,
+        calibrated: _builtins.float | None = ...,
+        model: _builtins.str = ...,
+        prompt_version: _builtins.str = ...,
+        calibration_version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_calibrated", b"_calibrated", "calibrated", b"calibrated"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibrated", b"_calibrated", "calibrated", b"calibrated", "calibration_version", b"calibration_version", "model", b"model", "prompt_version", b"prompt_version", "stated", b"stated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__calibrated: _TypeAlias = _typing.Literal["calibrated"]  # noqa: Y015
+    _WhichOneofArgType__calibrated: _TypeAlias = _typing.Literal["_calibrated", b"_calibrated"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__calibrated) -> _WhichOneofReturnType__calibrated | None: ...
+
+Global___StatedConfidence: _TypeAlias = StatedConfidence  # noqa: Y015
 
 @_typing.final
 class GenerateRequest(_message.Message):
