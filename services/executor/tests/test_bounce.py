@@ -8,7 +8,7 @@ from tiermesh.executor.v1 import executor_service_pb2 as pb
 from tiermesh.tools.v1 import tools_service_pb2 as tools_pb
 from tiermesh_executor.bounce.confidence import StatedConfidence
 from tiermesh_executor.bounce.language import language_of
-from tiermesh_executor.bounce.names import ungrounded_names, words_of
+from tiermesh_executor.bounce.names import Known, ungrounded_names
 from tiermesh_executor.models.events import StopReason
 from tiermesh_executor.models.provider import ErrorKind, ProviderError
 from tiermesh_executor.models.request import TextPart
@@ -58,7 +58,7 @@ def test_a_language_is_named_only_where_it_is_plain(text: str, language: str) ->
     ],
 )
 def test_only_what_is_plainly_a_made_up_name_is_one(sentence: str, names: list[str]) -> None:
-    assert ungrounded_names(sentence, words_of(["Anna Schmidt", "Leave balance", "annual"])) == names
+    assert ungrounded_names(sentence, Known(["Anna Schmidt", "Leave balance", "annual"])) == names
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ _SMALL_WORDS = {
     "restam você não no na ainda este esta",
 }
 _LANGUAGES = {language: frozenset(words.split()) for language, words in _SMALL_WORDS.items()}
+SMALL_WORDS = frozenset[str]().union(*_LANGUAGES.values())
 _SCRIPTS = ("CYRILLIC", "GREEK", "ARABIC", "HEBREW", "DEVANAGARI", "THAI", "HANGUL", "HIRAGANA", "KATAKANA", "CJK")
 _FEWEST_WORDS = 2
 _MARGIN = 2

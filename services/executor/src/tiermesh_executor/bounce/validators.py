@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from tiermesh_executor.bounce.language import language_of
-from tiermesh_executor.bounce.names import ungrounded_names, words_of
+from tiermesh_executor.bounce.names import Known, ungrounded_names
 from tiermesh_executor.failures import HandOverError
 
 _CANNOT = re.compile(
@@ -45,5 +45,5 @@ class Validators:
         if self._language and language and language != self._language:
             raise HandOverError("wrong_language", f"the question is in {self._language}, the answer in {language}")
         evidence = list(self._evidence())
-        if evidence and (names := ungrounded_names(text, words_of(evidence))):
+        if evidence and (names := ungrounded_names(text, Known(evidence))):
             raise HandOverError("ungrounded", f"{len(names)} names do not come from the data")
