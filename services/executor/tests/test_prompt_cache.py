@@ -140,6 +140,8 @@ async def test_the_second_question_reads_what_the_first_wrote_and_ledger_and_spa
     assert read.cache_read == written.cache_write_5m
     assert read.cache_write_5m == 0
     assert second.done.ledger[0].cost_micros < first.done.ledger[0].cost_micros / 3
+    assert first.done.ledger[0].cache_hit_share == 0.0
+    assert second.done.ledger[0].cache_hit_share == pytest.approx(read.cache_read / (read.input + read.cache_read))
     (server,) = [span for span in exporter.get_finished_spans() if span.name.endswith("/Execute")]
     prompt = read.input + read.cache_read
     assert server.attributes is not None

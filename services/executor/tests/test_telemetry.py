@@ -43,6 +43,8 @@ def test_an_attempt_is_measured_with_cached_tokens_in_its_input(reader: InMemory
     names = ("input_tokens", "output_tokens", "cache_read.input_tokens", "cache_write.input_tokens")
     totals = [found[f"gen_ai.client.inference.usage.{name}"][0].value for name in names]
     assert totals == [100, 5, 70, 20]
+    (shares,) = found["tiermesh.cache.hit_share"]
+    assert (shares.count, shares.sum) == (1, 0.7)
     assert found["gen_ai.client.inference.duration"][0].sum == 2.0
     assert found["gen_ai.client.inference.time_to_first_chunk"][0].sum == 0.5
     (attempts,) = found["tiermesh.executor.model.attempts"]
@@ -55,6 +57,7 @@ def test_a_failed_attempt_and_a_changed_circuit_are_counted(reader: InMemoryMetr
     executor.attempted(_settled(line, Outcome.FAILED))
     executor.circuit_changed("anthropic", "m", "open")
     found = measured(reader)
+    assert "tiermesh.cache.hit_share" not in found, "no prompt was reported: there is no share"
     assert found["gen_ai.client.inference.duration"][0].attributes["error.type"] == "failed"
     assert found["tiermesh.executor.circuit.changes"][0].attributes["tiermesh.circuit.state"] == "open"
 

@@ -139,7 +139,10 @@ class Saying:
             model=f"model-{tier}",
         )
         entry = usage_pb2.LedgerEntry(
-            entry_id="e", tag="answer-simple", cost_micros=micros, usage=usage_pb2.TokenUsage(input=10, output=5)
+            entry_id="e",
+            tag="answer-simple",
+            cost_micros=micros,
+            usage=usage_pb2.TokenUsage(input=10, cache_read=15, output=5),
         )
         return executor_pb.ExecuteResponse(
             done=executor_pb.ExecuteDone(answer=answer, ledger=[entry], tool_calls=1, statements=1)

@@ -83,6 +83,7 @@ async def test_the_receipt_adds_up_both_tracks_and_explains_itself_later(suite: 
     assert receipt.cost.total_micros == 107
     assert {each.tag: each.cost_micros for each in receipt.cost.per_tag} == {"answer-simple": 100, "suggest": 7}
     assert not receipt.cost.at_least
+    assert receipt.cost.cache_hit_share == 0.6
     assert (receipt.tool_calls, receipt.statements, receipt.pills, receipt.complete) == (1, 1, 1, True)
     timings = receipt.timings
     moments = [timings.first_answer_event, timings.answer_done, timings.total]

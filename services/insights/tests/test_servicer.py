@@ -144,7 +144,7 @@ async def test_cost_adds_up_per_tag_and_tier(insights: Insights) -> None:
             tag=tag,
             tier=routing_pb2.Tier.ValueType(tier),
             cost_micros=cost,
-            usage=usage_pb2.TokenUsage(input=10, output=5),
+            usage=usage_pb2.TokenUsage(input=10, cache_read=30, output=5),
             outcome=usage_pb2.CALL_OUTCOME_SERVED,
             started_at=NOW,
         )
@@ -158,6 +158,7 @@ async def test_cost_adds_up_per_tag_and_tier(insights: Insights) -> None:
         pb.ReportCostRequest(selection=selected()), metadata=insights.reader(), timeout=5
     )
     assert (report.total.total_micros, report.total.model_calls, report.questions) == (550, 3, 2)
+    assert report.total.cache_hit_share == 0.75
     assert report.cost_per_question_micros == 275
     assert {tag.tag: tag.cost_micros for tag in report.total.per_tag} == {"suggest": 500, "narrate": 50}
     assert [(tier.tier, tier.calls) for tier in report.tiers] == [(1, 1), (2, 2)]

@@ -147,10 +147,7 @@ class Executor:
     def _observe_cost(self, span: trace.Span, book: Book) -> None:
         lines = book.lines
         read = sum(line.usage.cache_read for line in lines)
-        prompt = sum(
-            line.usage.input + line.usage.cache_read + line.usage.cache_write_5m + line.usage.cache_write_1h
-            for line in lines
-        )
+        prompt = sum(line.usage.prompt for line in lines)
         span.set_attributes(
             {
                 names.MODEL_CALLS: len(lines),

@@ -49,6 +49,9 @@ class ExecutorTelemetry:
             bucket: meter.create_counter(f"gen_ai.client.inference.usage.{bucket}", unit="{token}")
             for bucket in _BUCKETS
         }
+        self._hit_shares = meter.create_histogram(
+            CACHE_HIT_SHARE, unit="1", explicit_bucket_boundaries_advisory=(0, 0.25, 0.5, 0.75, 0.9, 0.95, 1)
+        )
         self._log = structlog.get_logger("tiermesh_executor.models")
         self._without_price: set[str] = set()
         self._cost = meter.create_counter("tiermesh.executor.cost", unit="{microdollar}")
@@ -97,9 +100,11 @@ class ExecutorTelemetry:
             self._first_chunks.record(line.time_to_first_token, attributes)
         usage = line.usage
         written = usage.cache_write_5m + usage.cache_write_1h
-        counts = (usage.input + usage.cache_read + written, usage.output, usage.cache_read, written)
+        counts = (usage.prompt, usage.output, usage.cache_read, written)
         for bucket, count in zip(_BUCKETS, counts, strict=True):
             self._tokens[bucket].add(count, attributes)
+        if usage.cache_hit_share is not None:
+            self._hit_shares.record(usage.cache_hit_share, attributes)
 
     def bounced(self, cause: str, tier: int) -> None:
         """An execution handed over."""

@@ -147,6 +147,9 @@ def cost_summary(lines: Sequence[CostLine]) -> usage_pb2.CostSummary:
         tag.cost_micros += line.cost_micros
         tag.calls += line.calls
     summary.per_tag.extend(per_tag.values())
+    usage = summary.usage
+    if prompt := usage.input + usage.cache_write_5m + usage.cache_write_1h + usage.cache_read:
+        summary.cache_hit_share = usage.cache_read / prompt
     return summary
 
 

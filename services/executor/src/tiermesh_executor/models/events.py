@@ -27,6 +27,16 @@ class Usage:
     cache_read: int = 0
     output: int = 0
 
+    @property
+    def prompt(self) -> int:
+        """All tokens of the prompt, cached or not."""
+        return self.input + self.cache_read + self.cache_write_5m + self.cache_write_1h
+
+    @property
+    def cache_hit_share(self) -> float | None:
+        """The share of the prompt that was read from a cache; None while no prompt was reported."""
+        return self.cache_read / self.prompt if self.prompt else None
+
 
 @dataclass(frozen=True, slots=True)
 class Started:

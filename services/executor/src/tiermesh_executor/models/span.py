@@ -51,7 +51,7 @@ class ChatSpan:
                 written = usage.cache_write_5m + usage.cache_write_1h
                 self._span.set_attributes(
                     {
-                        semconv.GEN_AI_INPUT_TOKENS: usage.input + usage.cache_read + written,
+                        semconv.GEN_AI_INPUT_TOKENS: usage.prompt,
                         semconv.GEN_AI_OUTPUT_TOKENS: usage.output,
                         semconv.GEN_AI_CACHE_READ_TOKENS: usage.cache_read,
                         semconv.GEN_AI_CACHE_WRITE_TOKENS: written,

@@ -39,6 +39,7 @@ def entry_of(line: Line) -> usage_pb2.LedgerEntry:
         duration=duration_of(line.duration),
         attempt=line.attempt,
         provider_request_id=line.provider_request_id,
+        cache_hit_share=usage.cache_hit_share,
     )
     if line.time_to_first_token is not None:
         entry.time_to_first_token.CopyFrom(duration_of(line.time_to_first_token))

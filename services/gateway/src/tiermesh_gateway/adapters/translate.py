@@ -260,6 +260,9 @@ def cost_summary(costs: Iterable[CallCost], *, at_least: bool) -> usage_pb2.Cost
         tag.cost_micros += cost.micros
         tag.calls += 1
     summary.per_tag.extend(per_tag[tag] for tag in sorted(per_tag))
+    usage = summary.usage
+    if prompt := usage.input + usage.cache_write_5m + usage.cache_write_1h + usage.cache_read:
+        summary.cache_hit_share = usage.cache_read / prompt
     return summary
 
 

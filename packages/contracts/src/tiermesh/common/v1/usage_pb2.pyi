@@ -121,6 +121,7 @@ class LedgerEntry(_message.Message):
     DURATION_FIELD_NUMBER: _builtins.int
     ATTEMPT_FIELD_NUMBER: _builtins.int
     PROVIDER_REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CACHE_HIT_SHARE_FIELD_NUMBER: _builtins.int
     entry_id: _builtins.str
     revision: _builtins.int
     """0 for the intent, 1 for the settlement, higher for corrections."""
@@ -145,6 +146,10 @@ class LedgerEntry(_message.Message):
     """Attempt within one call of the tag, from 1."""
     provider_request_id: _builtins.str
     """Id of the provider for support requests."""
+    cache_hit_share: _builtins.float
+    """Share of the prompt that was read from a prompt cache:
+    cache_read ÷ (input + cache_read + cache_write_5m + cache_write_1h). Absent while no prompt was reported.
+    """
     @_builtins.property
     def usage(self) -> Global___TokenUsage: ...
     @_builtins.property
@@ -177,12 +182,15 @@ class LedgerEntry(_message.Message):
         duration: _duration_pb2.Duration | None = ...,
         attempt: _builtins.int = ...,
         provider_request_id: _builtins.str = ...,
+        cache_hit_share: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "started_at", b"started_at", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cache_hit_share", b"_cache_hit_share", "cache_hit_share", b"cache_hit_share", "duration", b"duration", "started_at", b"started_at", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "attempt", b"attempt", "conversation_id", b"conversation_id", "cost_micros", b"cost_micros", "duration", b"duration", "entry_id", b"entry_id", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "prompt_version", b"prompt_version", "provider", b"provider", "provider_request_id", b"provider_request_id", "request_id", b"request_id", "reservation_id", b"reservation_id", "revision", b"revision", "started_at", b"started_at", "tag", b"tag", "tenant", b"tenant", "tier", b"tier", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_hit_share", b"_cache_hit_share", "at_least", b"at_least", "attempt", b"attempt", "cache_hit_share", b"cache_hit_share", "conversation_id", b"conversation_id", "cost_micros", b"cost_micros", "duration", b"duration", "entry_id", b"entry_id", "model", b"model", "outcome", b"outcome", "price_version", b"price_version", "prompt_version", b"prompt_version", "provider", b"provider", "provider_request_id", b"provider_request_id", "request_id", b"request_id", "reservation_id", b"reservation_id", "revision", b"revision", "started_at", b"started_at", "tag", b"tag", "tenant", b"tenant", "tier", b"tier", "time_to_first_token", b"time_to_first_token", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__cache_hit_share: _TypeAlias = _typing.Literal["cache_hit_share"]  # noqa: Y015
+    _WhichOneofArgType__cache_hit_share: _TypeAlias = _typing.Literal["_cache_hit_share", b"_cache_hit_share"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_hit_share) -> _WhichOneofReturnType__cache_hit_share | None: ...
 
 Global___LedgerEntry: _TypeAlias = LedgerEntry  # noqa: Y015
 
@@ -220,10 +228,13 @@ class CostSummary(_message.Message):
     USAGE_FIELD_NUMBER: _builtins.int
     MODEL_CALLS_FIELD_NUMBER: _builtins.int
     PER_TAG_FIELD_NUMBER: _builtins.int
+    CACHE_HIT_SHARE_FIELD_NUMBER: _builtins.int
     total_micros: _builtins.int
     at_least: _builtins.bool
     """True when a part is only known as "at least"."""
     model_calls: _builtins.int
+    cache_hit_share: _builtins.float
+    """Share of all prompt tokens that were read from a prompt cache, as in LedgerEntry. Absent while there are none."""
     @_builtins.property
     def usage(self) -> Global___TokenUsage: ...
     @_builtins.property
@@ -236,11 +247,14 @@ class CostSummary(_message.Message):
         usage: Global___TokenUsage | None = ...,
         model_calls: _builtins.int = ...,
         per_tag: _abc.Iterable[Global___CostSummary.PerTag] | None = ...,
+        cache_hit_share: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cache_hit_share", b"_cache_hit_share", "cache_hit_share", b"cache_hit_share", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_least", b"at_least", "model_calls", b"model_calls", "per_tag", b"per_tag", "total_micros", b"total_micros", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cache_hit_share", b"_cache_hit_share", "at_least", b"at_least", "cache_hit_share", b"cache_hit_share", "model_calls", b"model_calls", "per_tag", b"per_tag", "total_micros", b"total_micros", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__cache_hit_share: _TypeAlias = _typing.Literal["cache_hit_share"]  # noqa: Y015
+    _WhichOneofArgType__cache_hit_share: _TypeAlias = _typing.Literal["_cache_hit_share", b"_cache_hit_share"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cache_hit_share) -> _WhichOneofReturnType__cache_hit_share | None: ...
 
 Global___CostSummary: _TypeAlias = CostSummary  # noqa: Y015
