@@ -94,8 +94,8 @@ def build_stack(
                 "TIERMESH_CLASSIFIER_PRINCIPAL_PUBLIC_KEY": public_key,
                 "TIERMESH_CLASSIFIER_PACK": str(home.pack),
                 "TIERMESH_CLASSIFIER_ARTEFACT": str(home.classifier_model),
-                # Asked only where the gateway gives the classifier the time (TIERMESH_GATEWAY_CLASSIFY_SECONDS).
-                "TIERMESH_CLASSIFIER_EXECUTOR_ADDRESS": at["executor-tier1"],
+                # The simulator knows no labels: to ask it would cost time and say nothing.
+                **({} if simulated else {"TIERMESH_CLASSIFIER_EXECUTOR_ADDRESS": at["executor-tier1"]}),
             },
         ),
         Process(

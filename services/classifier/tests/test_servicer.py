@@ -7,6 +7,11 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from tiermesh.classifier.v1 import classifier_service_pb2 as pb
 from tiermesh.common.v1 import history_pb2, routing_pb2, scores_pb2
+from tiermesh.common.v1.context_pb2 import RequestContext
+from tiermesh_classifier.classifier import Classifier, Question
+from tiermesh_classifier.live import Live
+from tiermesh_classifier.scores import Scores
+from tiermesh_classifier.servicer import ClassifierServicer
 from tiermesh_runtime.errors import from_call
 
 
@@ -144,3 +149,30 @@ async def test_a_long_batch_does_not_hold_up_other_questions(served) -> None:
 
     assert not batch.done()
     await batch
+
+
+@pytest.mark.parametrize("seconds", [None, 2.5])
+async def test_an_answer_says_how_long_the_language_model_takes_where_there_is_one(
+    classifier, executor, seconds: float | None
+) -> None:
+    servicer = ClassifierServicer(
+        Live(classifier),
+        executor,
+        inline_characters=600,
+        fiscal_start_month=1,
+        uncertain=None if seconds is None else lambda context: SameScores(),
+        language_model_seconds=seconds or 1.0,
+    )
+    context = RequestContext(request_id="r1", tenant="acme", pack_version="hr@1.0.0")
+
+    response = await servicer.Classify(pb.ClassifyRequest(context=context, text="my leave balance"), None)
+
+    assert response.HasField("language_model_time") is (seconds is not None)
+    assert response.language_model_time.ToNanoseconds() == int((seconds or 0.0) * 1e9)
+
+
+class SameScores:
+    """A language-model stage that never says better."""
+
+    async def refine(self, classifier: Classifier, question: Question, scores: Scores) -> Scores:
+        return scores

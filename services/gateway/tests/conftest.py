@@ -176,11 +176,19 @@ class FakeClassifier(classifier_rpc.ClassifierServiceServicer):
     answer: Callable[[classifier_pb.ClassifyRequest], Awaitable[scores_pb2.Scores]] | None = None
     scores: scores_pb2.Scores = field(default_factory=make_scores)
     requests: list[classifier_pb.ClassifyRequest] = field(default_factory=list)
+    # Seconds that each call had when it came.
+    left: list[float] = field(default_factory=list)
+    # What it says that its language-model stage takes; 0 has none.
+    language_model_seconds: int = 0
 
     async def Classify(self, request: Any, context: Any) -> classifier_pb.ClassifyResponse:
         self.requests.append(request)
+        self.left.append(context.time_remaining())
         scores = await self.answer(request) if self.answer else self.scores
-        return classifier_pb.ClassifyResponse(scores=scores)
+        response = classifier_pb.ClassifyResponse(scores=scores)
+        if self.language_model_seconds:
+            response.language_model_time.FromSeconds(self.language_model_seconds)
+        return response
 
 
 @dataclass

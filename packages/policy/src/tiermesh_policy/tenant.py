@@ -94,6 +94,9 @@ class Strategy:
     calibration: tuple[tuple[Share, Share], ...] = ()
     # Rules alone, with the trained model, or with the language model for what stays uncertain.
     depth: Depth = Depth.FULL
+    # Longest that a turn waits for the language model beyond the local stages. Absent waits as long as the classifier
+    # says that stage takes, 0 goes without it. No turn waits where the classifier has no such stage.
+    language_model_seconds: Annotated[float, Field(ge=0, le=30, allow_inf_nan=False)] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a calibration that is no rising curve, and a table without a row."""

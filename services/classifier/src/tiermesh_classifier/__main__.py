@@ -50,6 +50,7 @@ async def build(settings: ClassifierSettings) -> AsyncIterator[ServiceParts]:
             fiscal_start_month=settings.fiscal_year_start or words.fiscal_start_month,
             uncertain=None if stage is None else await _for_calls(stage, settings, stack),
             language_model_version="" if stage is None else stage.prompt.version,
+            language_model_seconds=settings.model_seconds + _RESERVE_SECONDS,
             shadow_share=settings.shadow_share,
             metrics=metrics,
         )

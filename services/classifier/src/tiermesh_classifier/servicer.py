@@ -45,6 +45,7 @@ class ClassifierServicer(ClassifierServiceServicer):
         fiscal_start_month: int,
         uncertain: StageForCall | None = None,
         language_model_version: str = "",
+        language_model_seconds: float = 0.0,
         shadow_share: float = 0.0,
         metrics: DriftMetrics | None = None,
     ) -> None:
@@ -54,6 +55,7 @@ class ClassifierServicer(ClassifierServiceServicer):
         self._fiscal = fiscal_start_month
         self._uncertain = uncertain
         self._language_model_version = language_model_version
+        self._language_model_time = _duration(language_model_seconds) if uncertain is not None else None
         self._shadow_share = shadow_share
         self._metrics = metrics or DriftMetrics()
 
@@ -75,6 +77,7 @@ class ClassifierServicer(ClassifierServiceServicer):
             scores=scores_to_wire(scores),
             shadow=None if shadow is None else scores_to_wire(shadow),
             elapsed=_since(started),
+            language_model_time=self._language_model_time,
         )
 
     async def ClassifyBatch(
@@ -175,6 +178,10 @@ def _axis(name: str, labels: Mapping[str, str], version: str) -> pb.DescribeVoca
 
 
 def _since(started: float) -> Duration:
-    elapsed = Duration()
-    elapsed.FromNanoseconds(int((time.perf_counter() - started) * 1e9))
-    return elapsed
+    return _duration(time.perf_counter() - started)
+
+
+def _duration(seconds: float) -> Duration:
+    message = Duration()
+    message.FromNanoseconds(int(seconds * 1e9))
+    return message

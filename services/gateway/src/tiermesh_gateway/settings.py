@@ -55,7 +55,11 @@ class GatewaySettings(ServiceSettings):
         default=STATE / "spool/gateway.sqlite", description="SQLite file that holds what insights has not got yet"
     )
     classify_seconds: float = Field(
-        default=0.15, gt=0, le=5, description="time for classification before the failure policy decides"
+        default=0.15,
+        gt=0,
+        le=5,
+        description="time for the classifier's local stages before the failure policy decides; the language-model stage"
+        " adds its own where the classifier has one and the tenant's strategy waits for it",
     )
     busy_seconds: float = Field(
         default=5.0, gt=0, le=60, description="how long a turn waits for the one before it in its conversation"
