@@ -252,11 +252,14 @@ class AggregateQuery(_message.Message):
     SIDES_FIELD_NUMBER: _builtins.int
     OUTLIERS_FIELD_NUMBER: _builtins.int
     TEAMS_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
     domain: _builtins.str
     aggregation: Global___Aggregation.ValueType
     limit: _builtins.int
     """Rows wanted, 1 to 1,000; absent takes the default of 100 (10 for RANK)."""
     population: Global___Population.ValueType
+    currency: _builtins.str
+    """ISO 4217 code of the currency that amounts are converted to; empty takes the tenant's."""
     @_builtins.property
     def measures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of measures; empty takes the domain's default."""
@@ -308,10 +311,11 @@ class AggregateQuery(_message.Message):
         sides: _abc.Iterable[Global___AggregateQuery.Side] | None = ...,
         outliers: Global___AggregateQuery.OutlierRule | None = ...,
         teams: _abc.Iterable[_builtins.str] | None = ...,
+        currency: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "date_range", b"date_range", "limit", b"limit", "outliers", b"outliers"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "aggregation", b"aggregation", "date_range", b"date_range", "departments", b"departments", "domain", b"domain", "filters", b"filters", "group_by", b"group_by", "limit", b"limit", "measures", b"measures", "order_by", b"order_by", "outliers", b"outliers", "people", b"people", "population", b"population", "sides", b"sides", "teams", b"teams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "aggregation", b"aggregation", "currency", b"currency", "date_range", b"date_range", "departments", b"departments", "domain", b"domain", "filters", b"filters", "group_by", b"group_by", "limit", b"limit", "measures", b"measures", "order_by", b"order_by", "outliers", b"outliers", "people", b"people", "population", b"population", "sides", b"sides", "teams", b"teams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015

@@ -71,7 +71,7 @@ class AggregatorServiceServicer:
     def Aggregate(self, request, context):
         """Answers one bulk question with exactly one SQL statement. Idempotent, read-only.
         INVALID_ARGUMENT (UNKNOWN_NAME, BAD_DATE_RANGE, INVALID_FIELD),
-        FAILED_PRECONDITION (SLOTS_INCOMPLETE: take a model to fill the call; PACK_VERSION_MISMATCH),
+        FAILED_PRECONDITION (SLOTS_INCOMPLETE: take a model to fill the call; PACK_VERSION_MISMATCH; RATE_MISSING),
         UNAVAILABLE (DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED (STATEMENT_TIMEOUT).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

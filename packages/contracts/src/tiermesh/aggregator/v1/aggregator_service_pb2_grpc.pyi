@@ -38,7 +38,7 @@ class AggregatorServiceStub:
     Aggregate: _grpc.UnaryUnaryMultiCallable[_aggregator_service_pb2.AggregateRequest, _aggregator_service_pb2.AggregateResponse]
     """Answers one bulk question with exactly one SQL statement. Idempotent, read-only.
     INVALID_ARGUMENT (UNKNOWN_NAME, BAD_DATE_RANGE, INVALID_FIELD),
-    FAILED_PRECONDITION (SLOTS_INCOMPLETE: take a model to fill the call; PACK_VERSION_MISMATCH),
+    FAILED_PRECONDITION (SLOTS_INCOMPLETE: take a model to fill the call; PACK_VERSION_MISMATCH; RATE_MISSING),
     UNAVAILABLE (DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED (STATEMENT_TIMEOUT).
     """
     QueryGraph: _grpc.UnaryUnaryMultiCallable[_aggregator_service_pb2.QueryGraphRequest, _aggregator_service_pb2.QueryGraphResponse]
@@ -67,7 +67,7 @@ class AggregatorServiceAsyncStub(AggregatorServiceStub):
     Aggregate: _aio.UnaryUnaryMultiCallable[_aggregator_service_pb2.AggregateRequest, _aggregator_service_pb2.AggregateResponse]  # type: ignore[assignment]
     """Answers one bulk question with exactly one SQL statement. Idempotent, read-only.
     INVALID_ARGUMENT (UNKNOWN_NAME, BAD_DATE_RANGE, INVALID_FIELD),
-    FAILED_PRECONDITION (SLOTS_INCOMPLETE: take a model to fill the call; PACK_VERSION_MISMATCH),
+    FAILED_PRECONDITION (SLOTS_INCOMPLETE: take a model to fill the call; PACK_VERSION_MISMATCH; RATE_MISSING),
     UNAVAILABLE (DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED (STATEMENT_TIMEOUT).
     """
     QueryGraph: _aio.UnaryUnaryMultiCallable[_aggregator_service_pb2.QueryGraphRequest, _aggregator_service_pb2.QueryGraphResponse]  # type: ignore[assignment]
@@ -99,7 +99,7 @@ class AggregatorServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_aggregator_service_pb2.AggregateResponse, _abc.Awaitable[_aggregator_service_pb2.AggregateResponse]]:
         """Answers one bulk question with exactly one SQL statement. Idempotent, read-only.
         INVALID_ARGUMENT (UNKNOWN_NAME, BAD_DATE_RANGE, INVALID_FIELD),
-        FAILED_PRECONDITION (SLOTS_INCOMPLETE: take a model to fill the call; PACK_VERSION_MISMATCH),
+        FAILED_PRECONDITION (SLOTS_INCOMPLETE: take a model to fill the call; PACK_VERSION_MISMATCH; RATE_MISSING),
         UNAVAILABLE (DATABASE_UNAVAILABLE), DEADLINE_EXCEEDED (STATEMENT_TIMEOUT).
         """
 

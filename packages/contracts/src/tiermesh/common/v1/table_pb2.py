@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etiermesh/common/v1/table.proto\x12\x12tiermesh.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x01\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12,\n\x04type\x18\x03 \x01(\x0e\x32\x1e.tiermesh.common.v1.ColumnType\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x10\n\x08\x63urrency\x18\x05 \x01(\t\x12\x0f\n\x07measure\x18\x06 \x01(\x08\"W\n\x05Value\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x11\n\x07integer\x18\x02 \x01(\x03H\x00\x12\x10\n\x06number\x18\x03 \x01(\x01H\x00\x12\x11\n\x07\x62oolean\x18\x04 \x01(\x08H\x00\x42\x06\n\x04kind\"0\n\x03Row\x12)\n\x06values\x18\x01 \x03(\x0b\x32\x19.tiermesh.common.v1.Value\"\xec\x01\n\x05Table\x12+\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x1a.tiermesh.common.v1.Column\x12%\n\x04rows\x18\x02 \x03(\x0b\x32\x17.tiermesh.common.v1.Row\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05notes\x18\x05 \x03(\t\x12\x1d\n\x15statement_fingerprint\x18\x06 \x01(\t\x12\x0f\n\x07\x63\x61ption\x18\x07 \x01(\t\x12\x12\n\nstatements\x18\x08 \x01(\r*\xd5\x01\n\nColumnType\x12\x1b\n\x17\x43OLUMN_TYPE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OLUMN_TYPE_STRING\x10\x01\x12\x17\n\x13\x43OLUMN_TYPE_INTEGER\x10\x02\x12\x17\n\x13\x43OLUMN_TYPE_DECIMAL\x10\x03\x12\x16\n\x12\x43OLUMN_TYPE_DOUBLE\x10\x04\x12\x17\n\x13\x43OLUMN_TYPE_BOOLEAN\x10\x05\x12\x14\n\x10\x43OLUMN_TYPE_DATE\x10\x06\x12\x19\n\x15\x43OLUMN_TYPE_TIMESTAMP\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etiermesh/common/v1/table.proto\x12\x12tiermesh.common.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x01\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12,\n\x04type\x18\x03 \x01(\x0e\x32\x1e.tiermesh.common.v1.ColumnType\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x10\n\x08\x63urrency\x18\x05 \x01(\t\x12\x0f\n\x07measure\x18\x06 \x01(\x08\"W\n\x05Value\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x11\n\x07integer\x18\x02 \x01(\x03H\x00\x12\x10\n\x06number\x18\x03 \x01(\x01H\x00\x12\x11\n\x07\x62oolean\x18\x04 \x01(\x08H\x00\x42\x06\n\x04kind\"0\n\x03Row\x12)\n\x06values\x18\x01 \x03(\x0b\x32\x19.tiermesh.common.v1.Value\"\x81\x02\n\x05Table\x12+\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x1a.tiermesh.common.v1.Column\x12%\n\x04rows\x18\x02 \x03(\x0b\x32\x17.tiermesh.common.v1.Row\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05notes\x18\x05 \x03(\t\x12\x1d\n\x15statement_fingerprint\x18\x06 \x01(\t\x12\x0f\n\x07\x63\x61ption\x18\x07 \x01(\t\x12\x12\n\nstatements\x18\x08 \x01(\r\x12\x13\n\x0brates_as_of\x18\t \x01(\t*\xd5\x01\n\nColumnType\x12\x1b\n\x17\x43OLUMN_TYPE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43OLUMN_TYPE_STRING\x10\x01\x12\x17\n\x13\x43OLUMN_TYPE_INTEGER\x10\x02\x12\x17\n\x13\x43OLUMN_TYPE_DECIMAL\x10\x03\x12\x16\n\x12\x43OLUMN_TYPE_DOUBLE\x10\x04\x12\x17\n\x13\x43OLUMN_TYPE_BOOLEAN\x10\x05\x12\x14\n\x10\x43OLUMN_TYPE_DATE\x10\x06\x12\x19\n\x15\x43OLUMN_TYPE_TIMESTAMP\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tiermesh.common.v1.table_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COLUMNTYPE']._serialized_start=601
-  _globals['_COLUMNTYPE']._serialized_end=814
+  _globals['_COLUMNTYPE']._serialized_start=622
+  _globals['_COLUMNTYPE']._serialized_end=835
   _globals['_COLUMN']._serialized_start=88
   _globals['_COLUMN']._serialized_end=220
   _globals['_VALUE']._serialized_start=222
@@ -41,5 +41,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROW']._serialized_start=311
   _globals['_ROW']._serialized_end=359
   _globals['_TABLE']._serialized_start=362
-  _globals['_TABLE']._serialized_end=598
+  _globals['_TABLE']._serialized_end=619
 # @@protoc_insertion_point(module_scope)

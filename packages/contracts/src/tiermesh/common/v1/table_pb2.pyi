@@ -164,6 +164,7 @@ class Table(_message.Message):
     STATEMENT_FINGERPRINT_FIELD_NUMBER: _builtins.int
     CAPTION_FIELD_NUMBER: _builtins.int
     STATEMENTS_FIELD_NUMBER: _builtins.int
+    RATES_AS_OF_FIELD_NUMBER: _builtins.int
     truncated: _builtins.bool
     """True when the row cap cut the result."""
     statement_fingerprint: _builtins.str
@@ -172,6 +173,8 @@ class Table(_message.Message):
     """Caption for people, such as "Leave days by employee, 2026-01-01 to 2026-11-22"."""
     statements: _builtins.int
     """Number of SQL statements that produced it."""
+    rates_as_of: _builtins.str
+    """Day (ISO 8601) of the newest exchange rate that amounts were converted at; empty when none were."""
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Column]: ...
     @_builtins.property
@@ -195,10 +198,11 @@ class Table(_message.Message):
         statement_fingerprint: _builtins.str = ...,
         caption: _builtins.str = ...,
         statements: _builtins.int = ...,
+        rates_as_of: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "caption", b"caption", "columns", b"columns", "notes", b"notes", "rows", b"rows", "statement_fingerprint", b"statement_fingerprint", "statements", b"statements", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of", "caption", b"caption", "columns", b"columns", "notes", b"notes", "rates_as_of", b"rates_as_of", "rows", b"rows", "statement_fingerprint", b"statement_fingerprint", "statements", b"statements", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

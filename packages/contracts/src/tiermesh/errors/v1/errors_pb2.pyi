@@ -109,6 +109,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """FAILED_PRECONDITION. The proposal has expired, is of another person, or no longer holds."""
     REASON_GRAPH_REFUSED: _Reason.ValueType  # 87
     """INVALID_ARGUMENT. The GraphQL document was refused by a gate; the message says which."""
+    REASON_RATE_MISSING: _Reason.ValueType  # 88
+    """FAILED_PRECONDITION. An amount has no exchange rate on its day; metadata `currency` names one that lacks."""
     REASON_SAMPLE_TOO_SMALL: _Reason.ValueType  # 100
     """FAILED_PRECONDITION. Fewer outcomes than the minimum sample; the default threshold stands."""
     REASON_UNKNOWN_PROPOSAL: _Reason.ValueType  # 101
@@ -196,6 +198,8 @@ REASON_PROPOSAL_INVALID: Reason.ValueType  # 86
 """FAILED_PRECONDITION. The proposal has expired, is of another person, or no longer holds."""
 REASON_GRAPH_REFUSED: Reason.ValueType  # 87
 """INVALID_ARGUMENT. The GraphQL document was refused by a gate; the message says which."""
+REASON_RATE_MISSING: Reason.ValueType  # 88
+"""FAILED_PRECONDITION. An amount has no exchange rate on its day; metadata `currency` names one that lacks."""
 REASON_SAMPLE_TOO_SMALL: Reason.ValueType  # 100
 """FAILED_PRECONDITION. Fewer outcomes than the minimum sample; the default threshold stands."""
 REASON_UNKNOWN_PROPOSAL: Reason.ValueType  # 101
