@@ -89,6 +89,17 @@ def test_closed_values_come_from_the_schema_and_get_the_models_words(model: Sema
         ("people.yaml", "    compute: count\n", "    compute: cuont\n", '"cuont" is not allowed here'),
         ("model.yaml", "column: grade", "column: grad", 'did you mean "grade"?'),
         ("model.yaml", "kind: model", "kind: modell", "neither model nor domain"),
+        ("model.yaml", "table: exchange_rates", "table: exchange_rate", 'did you mean "exchange_rates"?'),
+        ("model.yaml", "rate: rate_to_eur", "rate: rate_to_usd", 'did you mean "rate_to_eur"?'),
+        ("model.yaml", "date: month", "date: rate_to_eur", "is of type decimal(12,6)"),
+        ("model.yaml", "date: month", "date: currency", "may have several rates of a currency on a day"),
+        ("model.yaml", "reporting: [EUR, ", "reporting: [", "not among the currencies of reporting"),
+        ("model.yaml", "reporting: [EUR, ", "reporting: [EUR, euro, ", "euro"),
+        ("expenses.yaml", "{column: currency, date: spent_on}", "{column: curency, date: spent_on}", '"currency"?'),
+        ("expenses.yaml", "{column: currency, date: spent_on}", "{column: amount, date: spent_on}", "name the column"),
+        ("expenses.yaml", "{column: currency, date: spent_on}", "{column: currency, date: merchant}", "type date"),
+        ("expenses.yaml", "numerator: amount\n", "numerator: amount\n    currency: EUR\n", "not always EUR"),
+        ("expenses.yaml", "    unit: claims\n", "    currency: {column: currency}\n", "a count is no money"),
     ],
 )
 def test_what_does_not_fit_is_told_with_file_line_and_mend(
@@ -97,6 +108,13 @@ def test_what_does_not_fit_is_told_with_file_line_and_mend(
     problems = changed(tmp_path, file, old, new)
     assert any(expected in problem for problem in problems), problems
     assert all(".yaml:" in problem or "no file" in problem for problem in problems)
+
+
+def test_money_without_rates_is_told_where_it_stands(tmp_path: Path) -> None:
+    text = (root / "semantic" / "model.yaml").read_text(encoding="utf-8")
+    rates = text[text.index("currencies:\n") : text.index("visibility:\n")]
+    problems = changed(tmp_path, "model.yaml", rates, "")
+    assert any("expenses.yaml:" in one and "no rates to convert with" in one for one in problems), problems
 
 
 @pytest.mark.parametrize(

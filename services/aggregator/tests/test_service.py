@@ -202,7 +202,7 @@ async def test_a_view_is_refreshed_by_its_job_alone_and_answers_with_its_date(cl
     question = plan(measures=[measure])
     answer = await client.aggregator.Aggregate(question, metadata=client.as_(), timeout=20)
     listed = await client.aggregator.ListViews(pb.ListViewsRequest(context=context()), metadata=client.as_(), timeout=5)
-    view = next(one for one in listed.views if one.name == "leave_applied_monthly")
+    view = next(one for one in listed.views if one.name == "leave_applied_yearly")
     assert (answer.view, answer.table.as_of) == (view.name, view.as_of)
     assert (view.fresh, view.rows > 100, view.domain) == (True, True, "leave")
     question.max_staleness.FromMilliseconds(1)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from opentelemetry import metrics, trace
 from tiermesh_aggregator.answering import Answering, Database
+from tiermesh_aggregator.compiling.precomputed import Ready, _least
 from tiermesh_aggregator.engines.duck import DuckEngine
 from tiermesh_aggregator.engines.engine import Engine
 from tiermesh_aggregator.engines.identity import Identity
@@ -143,6 +144,42 @@ async def test_a_view_older_than_the_question_allows_is_not_used(
     assert (await ask(over_views, moment, other, "E00001")).table.view, "another table's view does not care"
 
 
+async def test_the_smallest_view_that_answers_exactly_is_taken(
+    over_views: Answering, moment: Moment, views: Views
+) -> None:
+    rows = {state.view.name: state.rows for state in views.states()}
+    assert 0 < rows["leave_applied_yearly"] < rows["leave_applied_monthly"]
+    query = Query("leave", Aggregation.SUM, ("leave_days_applied",), ("department",), period=year)
+
+    async def taken(**changed: Any) -> str:
+        return (await ask(over_views, moment, replace(query, **changed), "E00001", "manager")).table.view
+
+    assert await taken() == "leave_applied_yearly"
+    assert await taken(measures=("leave_days_applied", "leave_requests")) == "leave_applied_yearly"
+    assert await taken(group_by=("leave_type",)) == "leave_applied_monthly", "the smaller one does not know the type"
+    assert await taken(group_by=("month",)) == "leave_applied_monthly", "nor the month"
+    assert await taken(period=Period(date(2026, 1, 1), date(2026, 7, 1))) == "leave_applied_monthly", "nor half a year"
+    both = await taken(measures=("leave_days_applied", "leave_days"))
+    assert both == "leave_applied_yearly, leave_taken_monthly", "each part takes its own"
+
+
+def test_one_view_for_all_parts_beats_a_small_one_for_each(pack: Pack) -> None:
+    view = pack.semantic.views["leave_applied_monthly"]
+    large, small, other = (Ready(replace(view, name=name), rows) for name, rows in (("l", 10), ("s", 6), ("o", 5)))
+    taken = _least({"one": [small, large], "two": [other, large]})
+    assert {found.name for found in taken.values()} == {"l"}, "reading 10 rows once is less than 6 and 5"
+    taken = _least({"one": [small, large], "two": [small, large]})
+    assert {found.name for found in taken.values()} == {"s"}
+
+
+async def test_money_in_another_currency_is_added_up_from_the_tables(over_views: Answering, moment: Moment) -> None:
+    query = Query("expenses", Aggregation.SUM, ("amount",), period=year)
+    kept = await ask(over_views, moment, query, "E00001", "manager")
+    dollars = await ask(over_views, moment, replace(query, currency="USD"), "E00001", "manager")
+    assert (kept.table.view, kept.table.columns[0].currency) == ("expenses_monthly", "EUR")
+    assert (dollars.table.view, dollars.table.columns[0].currency) == ("", "USD")
+
+
 def test_a_view_ages(pack: Pack) -> None:
     now = datetime.now(UTC)
     view = pack.semantic.views["leave_taken_monthly"]
@@ -170,7 +207,8 @@ async def test_refreshing_takes_in_what_was_written(pack: Pack, writable: Engine
     views = Views(pack, writable)
     await views.look()
     answering = Answering(pack, Database(writable, trace.get_tracer("test"), metrics.get_meter("test")), views)
-    query = Query("leave", Aggregation.SUM, ("leave_days_applied",), period=year, population=Population.SELF)
+    annual = (Filter("leave_type", "in", ("annual",)),)
+    query = Query("leave", Aggregation.SUM, ("leave_days_applied",), (), annual, year, population=Population.SELF)
     before = await ask(answering, moment, query, "E00031")
     assert before.table.view
     insert = (

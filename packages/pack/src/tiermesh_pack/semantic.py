@@ -7,6 +7,7 @@ classifier reads names, synonyms and defaults from it.
 from tiermesh_pack.semantic_loading import load_semantic
 from tiermesh_pack.semantic_model import (
     Condition,
+    Currencies,
     Dimension,
     Domain,
     Entity,
@@ -14,6 +15,7 @@ from tiermesh_pack.semantic_model import (
     ListView,
     Lookup,
     Measure,
+    Money,
     OutlierRules,
     PersonModel,
     PrecomputedView,
@@ -27,6 +29,7 @@ from tiermesh_pack.semantic_model import (
 
 __all__ = [
     "Condition",
+    "Currencies",
     "Dimension",
     "Domain",
     "Entity",
@@ -34,6 +37,7 @@ __all__ = [
     "ListView",
     "Lookup",
     "Measure",
+    "Money",
     "OutlierRules",
     "PersonModel",
     "PrecomputedView",

@@ -6,6 +6,7 @@ from tiermesh_pack.documents import Document, Key, Problems, suggestion
 from tiermesh_pack.schema import Schema
 from tiermesh_pack.semantic_checker import Checker
 from tiermesh_pack.semantic_model import Domain, Entity, Measure, PersonModel, SemanticModel
+from tiermesh_pack.semantic_money_checks import check_currencies, check_fixed, check_money
 from tiermesh_pack.semantic_view_checks import check_views
 
 
@@ -30,6 +31,8 @@ def check_model(document: Document, model: SemanticModel, schema: Schema, proble
             check.column(("person", "reporting_lines", key), name, lines.table, {})
     check.joins(("person", "joins"), person.table, person.joins)
     _person_dimensions(check, person)
+    if model.currencies is not None:
+        check_currencies(check, model.currencies, schema)
 
 
 def _person_dimensions(check: Checker, person: PersonModel) -> None:
@@ -149,6 +152,8 @@ def _measures(check: Checker, domain: Domain, model: SemanticModel) -> None:
             _ratio(check, domain, measure, model)
         elif check.known((*where, "entity"), measure.entity, domain.entities, "entity of this domain"):
             _computed(check, domain, measure)
+            check_money(check, domain.entities[measure.entity], measure, model)
+        check_fixed(check, domain, measure, model)
 
 
 def _ratio(check: Checker, domain: Domain, measure: Measure, model: SemanticModel) -> None:

@@ -10,6 +10,7 @@ from tiermesh_pack.schema import Schema
 from tiermesh_pack.semantic_checks import check_domain, check_model
 from tiermesh_pack.semantic_model import (
     Condition,
+    Currencies,
     Dimension,
     Domain,
     Entity,
@@ -17,6 +18,7 @@ from tiermesh_pack.semantic_model import (
     ListView,
     Lookup,
     Measure,
+    Money,
     OutlierRules,
     PersonModel,
     PrecomputedView,
@@ -50,7 +52,12 @@ def load_semantic(files: Sequence[Path], schema: Schema, problems: Problems) -> 
             if name in domains:
                 problems.add(document.path, document.line("name"), f'domain "{name}" is defined twice', "rename one")
             domains[name] = _domain(document.data, person, schema)
-    model = SemanticModel(person=person, visibility=visibility, domains=MappingProxyType(domains))
+    model = SemanticModel(
+        person=person,
+        visibility=visibility,
+        domains=MappingProxyType(domains),
+        currencies=_currencies(heads[0].data["currencies"]) if heads and "currencies" in heads[0].data else None,
+    )
     if heads:
         check_model(heads[0], model, schema, problems)
     for document in documents:
@@ -94,6 +101,19 @@ def _visibility(entries: Entry) -> Mapping[str, Visibility]:
         )
         for name, entry in entries.items()
     }
+
+
+def _currencies(entry: Entry) -> Currencies:
+    rates = entry["rates"]
+    return Currencies(
+        base=entry["base"],
+        reporting=_texts(entry, "reporting"),
+        table=rates["table"],
+        currency=rates["currency"],
+        date=rates["date"],
+        rate=rates["rate"],
+        max_age_days=rates.get("max_age_days", 0),
+    )
 
 
 def _person(entry: Entry, schema: Schema) -> PersonModel:
@@ -254,7 +274,8 @@ def _measure(name: str, entry: Entry, entities: Mapping[str, Entity]) -> Measure
         conditions=_conditions(entry),
         time=entry.get("time", entity.default_time if entity else ""),
         unit=entry.get("unit", ""),
-        currency=currency,
+        currency=currency if isinstance(currency, str) else "",
+        money=None if isinstance(currency, str) else Money(currency["column"], currency.get("date", "")),
         synonyms=_texts(entry, "synonyms"),
         visibility=entry.get("visibility", ""),
         percentile=float(entry.get("percentile", 0)),

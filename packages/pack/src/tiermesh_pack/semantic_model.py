@@ -36,6 +36,35 @@ class Visibility:
 
 
 @dataclass(frozen=True)
+class Currencies:
+    """Dated exchange rates, and the currencies that figures may be asked for in.
+
+    A row says how many units of `base` one unit of its currency is worth from its day until the currency's next row.
+    """
+
+    base: str
+    """ISO 4217; worth one of itself on every day, also without a row."""
+    reporting: tuple[str, ...]
+    """Currencies that a question may ask for; the base is one of them."""
+    table: str
+    currency: str
+    date: str
+    rate: str
+    max_age_days: int
+    """A rate that is older on the day it is needed is none; 0 for no bound."""
+
+
+@dataclass(frozen=True)
+class Money:
+    """Amounts in the currency that each record names."""
+
+    column: str
+    """Column ("currency" or "join.currency") with the ISO 4217 code."""
+    date: str
+    """Column with the day whose rate holds; empty for the day on which the measure's time looks at the record."""
+
+
+@dataclass(frozen=True)
 class Join:
     """A many-to-one join: `on` maps columns of the base to the whole primary key of `table`, so rows never multiply."""
 
@@ -130,7 +159,9 @@ class Measure:
     """Time column of the entity that a period bounds."""
     unit: str
     currency: str
-    """ISO 4217; empty when it is no money."""
+    """ISO 4217 of amounts that are all kept in one currency; empty when it is no money, or converted."""
+    money: Money | None
+    """How amounts in several currencies are converted to the one that is asked for; None when they are not."""
     synonyms: tuple[str, ...]
     visibility: str
     """Name of a visibility; empty takes the entity's."""
@@ -312,6 +343,8 @@ class SemanticModel:
     """None only while problems are being collected."""
     visibility: Mapping[str, Visibility]
     domains: Mapping[str, Domain]
+    currencies: Currencies | None = None
+    """None when no measure is converted."""
 
     @property
     def views(self) -> Mapping[str, PrecomputedView]:
@@ -327,6 +360,14 @@ class SemanticModel:
         owner, _, name = reference.rpartition(".")
         found = self.domains.get(owner or domain)
         return found.measures.get(name) if found else None
+
+    def converted(self, measure: Measure, domain: str) -> bool:
+        """Whether the figure is money in the currency that is asked for; a ratio is when what it divides is."""
+        if measure.compute != "ratio":
+            return measure.money is not None
+        halves = [self.measure(name, domain) for name in (measure.numerator, measure.denominator)]
+        above, below = (half is not None and half.money is not None for half in halves)
+        return above and not below
 
     def entity(self, name: str) -> Entity | None:
         """The entity of that name; names are unique in the model."""

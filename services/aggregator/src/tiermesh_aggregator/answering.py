@@ -1,6 +1,6 @@
 """Answers one bulk question: resolves names, compiles, runs the one statement, presents. Knows no wire format."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +13,12 @@ from tiermesh_aggregator.compiling.catalog import Catalog
 from tiermesh_aggregator.compiling.compiler import Compiler
 from tiermesh_aggregator.compiling.disclosure import Disclosed
 from tiermesh_aggregator.compiling.plan import domain_of
-from tiermesh_aggregator.compiling.precomputed import register
+from tiermesh_aggregator.compiling.precomputed import Ready, register
 from tiermesh_aggregator.engines.engine import Engine, Estimate, Fetched
 from tiermesh_aggregator.engines.identity import Identity
 from tiermesh_aggregator.engines.statement import Statement, statement
 from tiermesh_aggregator.failures import BadFieldError
-from tiermesh_aggregator.precomputing import Views
+from tiermesh_aggregator.precomputing import State, Views
 from tiermesh_aggregator.presenting import present
 from tiermesh_aggregator.query import Aggregation, Answer, Moment, Query, Side, Viewer
 
@@ -88,7 +88,7 @@ class Answering:
         query = side_by_side(query)
         query, labels, lookups, seconds = await self._resolved(query, viewer, timeout)
         fresh = {state.view.name: state for state in self._views.fresh(staleness)} if self._views else {}
-        views = [state.view for state in fresh.values()]
+        views = _ready(fresh.values())
         compiled = self._compiler.compile(query, moment, viewer, labels, views=views)
         if answer_id and compiled.sums and not self._disclosed.admits((answer_id, viewer.person), list(compiled.sums)):
             compiled = self._compiler.compile(query, moment, viewer, labels, beyond=False, views=views)
@@ -108,7 +108,7 @@ class Answering:
         check_texts(query)
         query = side_by_side(query)
         query, labels, _, _ = await self._resolved(query, viewer, timeout)
-        views = [state.view for state in self._views.fresh()] if self._views else []
+        views = _ready(self._views.fresh()) if self._views else []
         compiled = self._compiler.compile(query, moment, viewer, labels, views=views)
         identity = _identity(viewer, wide=compiled.wide)
         return await self._database.estimate(statement(compiled.select), timeout, identity)
@@ -144,6 +144,10 @@ class Answering:
             if half is not None and entity is not None:
                 found.append(self.model.visibility[half.visibility or entity.visibility])
         return found or [self.model.visibility[entity.visibility] for entity in domain.entities.values()]
+
+
+def _ready(states: Iterable[State]) -> list[Ready]:
+    return [Ready(state.view, state.rows) for state in states]
 
 
 def _identity(viewer: Viewer, *, wide: bool = False) -> Identity:

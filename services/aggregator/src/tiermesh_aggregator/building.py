@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from tiermesh.aggregator.v1 import aggregator_service_pb2_grpc
@@ -66,6 +67,7 @@ async def build(settings: AggregatorSettings) -> AsyncIterator[ServiceParts]:
         await views.look()
         answering = Answering(pack, database, views)
         actions = await _actions(settings, engine, database, answering, views)
+        defaults = _defaults(pack, settings)
         gatekeeper = Gatekeeper(settings.tenant, pack.identity, settings.statement_timeout_seconds)
         named = {
             tool: tuple(one.name for one in pack.vocabulary.intents.values() if tool in one.tools)
@@ -76,12 +78,12 @@ async def build(settings: AggregatorSettings) -> AsyncIterator[ServiceParts]:
             gatekeeper,
             answering,
             actions=actions,
-            defaults=pack.defaults,
+            defaults=defaults,
             views=views,
             graph=_graph(pack, answering, settings),
             slot_confidence=settings.slot_confidence,
         )
-        tools = ToolsServicer(gatekeeper, toolbox, pack.defaults)
+        tools = ToolsServicer(gatekeeper, toolbox, defaults)
         looking = asyncio.create_task(views.keep_looking())
         parts = ServiceParts(
             name="aggregator",
@@ -97,7 +99,7 @@ async def build(settings: AggregatorSettings) -> AsyncIterator[ServiceParts]:
                 ),
             ),
         )
-        async with _mcp(settings, toolbox, gatekeeper, pack.defaults):
+        async with _mcp(settings, toolbox, gatekeeper, defaults):
             yield parts
     finally:
         if looking is not None:
@@ -135,6 +137,16 @@ def _pack(path: Path) -> Pack:
         return load_pack(path)
     except PackError as error:
         raise StartupError(f"{prefix}PACK: {error}") from error
+
+
+def _defaults(pack: Pack, settings: AggregatorSettings) -> Defaults:
+    currencies = pack.semantic.currencies
+    if not settings.currency:
+        return pack.defaults
+    if currencies is None or settings.currency not in currencies.reporting:
+        known = ", ".join(currencies.reporting) if currencies else "none"
+        raise StartupError(f"{prefix}CURRENCY: {settings.currency} is none that the pack converts to ({known})")
+    return replace(pack.defaults, currency=settings.currency)
 
 
 def _graph(pack: Pack, answering: Answering, settings: AggregatorSettings) -> Graph:

@@ -4,6 +4,7 @@ AggregatorError
 ├── UnknownNameError       a name that is not in the model, or nobody the viewer can see
 ├── BadPeriodError         reversed, absurd, or not understood
 ├── BadFieldError          any other value that cannot be served
+├── RateMissingError       money that has no exchange rate on its day
 ├── GraphRefusedError      a GraphQL document that a gate refuses
 ├── SlotsIncompleteError   the classifier's slots do not make a complete query
 ├── AmbiguousNameError     a name fits several people: a question back
@@ -41,6 +42,20 @@ class BadFieldError(AggregatorError):
         super().__init__(message)
         self.field = field
         self.nearest = tuple(nearest)
+
+
+class RateMissingError(AggregatorError):
+    """`count` amounts have no rate; `currency` is one of theirs, or empty where naming it would tell too much."""
+
+    def __init__(self, count: int, currency: str, reporting: str) -> None:
+        noun = "1 amount has" if count == 1 else f"{count} amounts have"
+        named = f" ({currency})" if currency else ""
+        super().__init__(
+            f"{noun} no exchange rate{named} on or before their day, so there is no sum in {reporting}. "
+            "Ask for a period that has rates, or for the amounts of one currency in that currency."
+        )
+        self.count = count
+        self.currency = currency
 
 
 class GraphRefusedError(AggregatorError):

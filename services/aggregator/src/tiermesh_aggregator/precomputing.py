@@ -144,4 +144,5 @@ class Views:
 
 def _joined(pack: Pack, view: PrecomputedView) -> Sequence[str]:
     entity = pack.semantic.domains[view.domain].entities[view.entity]
-    return [join.table for join in entity.joins.values()]
+    rates = [pack.semantic.currencies.table] if pack.semantic.currencies else []
+    return [*(join.table for join in entity.joins.values()), *rates]

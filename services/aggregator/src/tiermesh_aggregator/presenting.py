@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from tiermesh_aggregator.compiling.compiled import Compiled
+from tiermesh_aggregator.failures import RateMissingError
 from tiermesh_aggregator.query import Cell, ResultColumn, ResultTable
 
 most_ties = 10
@@ -13,12 +14,13 @@ most_ties = 10
 
 def present(compiled: Compiled, rows: Sequence[Sequence[Any]], fingerprint: str) -> ResultTable:
     """The table of one statement's rows."""
+    rates, rate_notes = _rates(compiled, rows)
     suppressed, rows = _without_suppressed(compiled, rows)
     rows, tie_notes = _ties(compiled, rows)
     truncated = compiled.rank is None and len(rows) > compiled.limit
     rows = rows if compiled.rank is not None else rows[: compiled.limit]
     rows = _filled(compiled, rows) if not truncated else rows
-    notes = [*compiled.notes, *tie_notes]
+    notes = [*compiled.notes, *rate_notes, *tie_notes]
     if truncated:
         notes.append(f"Only the first {compiled.limit} rows are shown; there are more.")
     if suppressed:
@@ -33,7 +35,21 @@ def present(compiled: Compiled, rows: Sequence[Sequence[Any]], fingerprint: str)
         truncated=truncated,
         fingerprint=fingerprint,
         suppressed_groups=suppressed,
+        rates_as_of=rates,
     )
+
+
+def _rates(compiled: Compiled, rows: Sequence[Sequence[Any]]) -> tuple[date | None, list[str]]:
+    """Day of the newest rate, in words as well. RateMissingError when an amount had none: a sum would be too small."""
+    if compiled.rates is None or not rows:
+        return None, []
+    unrated, lacking, newest = rows[0][compiled.rates : compiled.rates + 3]
+    if unrated:
+        raise RateMissingError(int(unrated), "" if compiled.wide else str(lacking or ""), compiled.reporting)
+    if newest is None:
+        return None, []
+    told = f"Converted to {compiled.reporting}, each amount at the rate of its day; newest rate used: {newest}."
+    return newest, [told]
 
 
 def _without_suppressed(compiled: Compiled, rows: Sequence[Sequence[Any]]) -> tuple[int, Sequence[Sequence[Any]]]:

@@ -127,6 +127,8 @@ class Query:
     outliers: OutlierRule | None = None
     teams: tuple[str, ...] = ()
     """People whose reports at any depth are meant."""
+    currency: str = ""
+    """ISO 4217 code that money is wanted in; empty for the tenant's."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,8 @@ class Moment:
     today: date
     fiscal_year_start: int = 1
     week_start: str = "monday"
+    currency: str = ""
+    """The tenant's currency; empty takes the model's."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,8 @@ class ResultTable:
     """The precomputed view that answered; empty when the tables did."""
     as_of: datetime | None = None
     """When the view was computed; None for now."""
+    rates_as_of: date | None = None
+    """Day of the newest exchange rate that was used; None when nothing was converted."""
     database_seconds: float = 0.0
 
 

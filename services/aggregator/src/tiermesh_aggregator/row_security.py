@@ -60,6 +60,7 @@ def readable(pack: Pack) -> list[str]:
     for domain in pack.semantic.domains.values():
         for entity in domain.entities.values():
             found |= {entity.table, *(join.table for join in entity.joins.values())}
+    found |= {pack.semantic.currencies.table} if pack.semantic.currencies else set()
     return [name for name in pack.schema.tables if name in found]
 
 

@@ -19,6 +19,9 @@ class AggregatorSettings(ServiceSettings):
     tenant: str = Field(
         default="acme", pattern="^[a-z0-9][a-z0-9-]{0,62}$", description="tenant whose data the database holds"
     )
+    currency: str = Field(
+        default="", pattern="^([A-Z]{3})?$", description="currency of the tenant's sums; empty takes the pack's"
+    )
     pack: Path = Field(default=Path("packs/hr"), description="folder of the domain pack")
     database: str = Field(
         default="duckdb:///.tiermesh/data/hr.duckdb",

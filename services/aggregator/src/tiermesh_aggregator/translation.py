@@ -12,6 +12,7 @@ from tiermesh_aggregator.failures import (
     DatabaseDownError,
     GraphRefusedError,
     ProposalInvalidError,
+    RateMissingError,
     SlotsIncompleteError,
     StatementTimeoutError,
     UnknownNameError,
@@ -45,6 +46,9 @@ def translated(prefix: str = "query") -> Iterator[None]:
     except SlotsIncompleteError as error:
         metadata = {"missing": ", ".join(error.missing)}
         raise RpcError(code.FAILED_PRECONDITION, "SLOTS_INCOMPLETE", str(error), metadata=metadata) from error
+    except RateMissingError as error:
+        metadata = {"currency": error.currency}
+        raise RpcError(code.FAILED_PRECONDITION, "RATE_MISSING", str(error), metadata=metadata) from error
     except ProposalInvalidError as error:
         raise RpcError(code.FAILED_PRECONDITION, "PROPOSAL_INVALID", str(error)) from error
     except StatementTimeoutError as error:

@@ -52,7 +52,7 @@ def moment(context: context_pb2.RequestContext, defaults: Defaults) -> Moment:
     """When the question was asked, in the asker's calendar."""
     asked = context.asked_at.ToDatetime(UTC) if context.HasField("asked_at") else datetime.now(UTC)
     today = asked.astimezone(calendars.time_zone(context.time_zone)).date()
-    return Moment(today, defaults.fiscal_year_start, defaults.week_start)
+    return Moment(today, defaults.fiscal_year_start, defaults.week_start, defaults.currency)
 
 
 def period(message: scores_pb2.DateRange) -> Period:
@@ -89,6 +89,7 @@ def query(message: pb.AggregateQuery) -> Query:
         sides=tuple(_side(one) for one in message.sides),
         outliers=_outliers(message.outliers) if message.HasField("outliers") else None,
         teams=tuple(message.teams),
+        currency=message.currency,
     )
 
 
@@ -169,6 +170,7 @@ def resolved(found: Query) -> pb.AggregateQuery:
         departments=found.departments,
         sides=[_resolved_side(one) for one in found.sides],
         teams=found.teams,
+        currency=found.currency,
     )
     if found.period is not None:
         message.date_range.CopyFrom(_range(found.period))
@@ -240,6 +242,7 @@ def table(found: ResultTable) -> table_pb2.Table:
         statement_fingerprint=found.fingerprint,
         caption=found.caption,
         statements=found.statements,
+        rates_as_of=found.rates_as_of.isoformat() if found.rates_as_of else "",
     )
     message.as_of.FromDatetime(found.as_of or datetime.now(UTC))
     return message

@@ -19,6 +19,8 @@ class Timed:
     grains: dict[str, Expression]
     steps: sa.FromClause | None
     """Steps of a grain that the source has to be joined with (on true, the conditions decide); None for points."""
+    day: Expression | None = None
+    """The day on which a record is looked at: its own, or for states that of the period; None outside of time."""
 
 
 def bound(source: Source, time: str, period: Period, grains: Sequence[str], moment: Moment, *, years: bool) -> Timed:
@@ -28,15 +30,15 @@ def bound(source: Source, time: str, period: Period, grains: Sequence[str], mome
     column = source.entity.times[time]
     start = source.column(column.start)
     if column.kind == "point":
-        return Timed(_between(start, period), {grain: truncated(start, grain, moment) for grain in grains}, None)
+        return Timed(_between(start, period), {grain: truncated(start, grain, moment) for grain in grains}, None, start)
     if grains:
         return _stepped(source, time, period, grains, moment)
-    if column.kind == "yearly" and years:
-        return Timed(_years(start, period), {}, None)
-    if column.kind == "overlap":
-        return Timed(_touching(source, time, period), {}, None)
     day = sa.literal(period.last_day(moment.today), sa.Date)
-    return Timed(_valid_on(source, time, day), {}, None)
+    if column.kind == "yearly" and years:
+        return Timed(_years(start, period), {}, None, day)
+    if column.kind == "overlap":
+        return Timed(_touching(source, time, period), {}, None, start)
+    return Timed(_valid_on(source, time, day), {}, None, day)
 
 
 def _between(column: Expression, period: Period) -> list[Expression]:
@@ -98,9 +100,11 @@ def _stepped(source: Source, time: str, period: Period, grains: Sequence[str], m
         end = source.column(column.end)
         conditions: list[Expression] = [source.column(column.start) < ends, sa.or_(end >= starts, end.is_(None))]
         conditions += _touching(source, time, period)
+        day = source.column(column.start)
     else:
         conditions = _valid_on(source, time, looked_at)
-    return Timed(conditions, {grain: truncated(starts, grain, moment) for grain in grains}, values)
+        day = looked_at
+    return Timed(conditions, {grain: truncated(starts, grain, moment) for grain in grains}, values, day)
 
 
 def truncated(column: Expression, grain: str, moment: Moment) -> Expression:

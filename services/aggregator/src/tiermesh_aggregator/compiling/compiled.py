@@ -29,6 +29,11 @@ class Compiled:
     """Columns of which nothing recorded means zero; when all of them are, nothing was found."""
     suppressed: int | None = None
     """Index of the column that counts suppressed groups."""
+    rates: int | None = None
+    """Index of the first of three columns, the same in all rows: how many amounts of the whole question had no rate, a
+    currency that had none, day of the newest rate used."""
+    reporting: str = ""
+    """The currency that amounts were converted to."""
     sums: tuple[Summed, ...] = ()
     """What is summed up beyond the visible people; empty when the statement stays with them."""
     views: tuple[str, ...] = ()

@@ -8,9 +8,10 @@ from tiermesh_pack.semantic import PrecomputedView, SemanticModel
 from tiermesh_aggregator.compiling.catalog import Catalog
 from tiermesh_aggregator.compiling.compiled import Compiled
 from tiermesh_aggregator.compiling.figures import figures
+from tiermesh_aggregator.compiling.money import Reporting
 from tiermesh_aggregator.compiling.parts import Context
 from tiermesh_aggregator.compiling.plan import plan
-from tiermesh_aggregator.compiling.precomputed import answered
+from tiermesh_aggregator.compiling.precomputed import Ready, answered
 from tiermesh_aggregator.compiling.records import Reader, records
 from tiermesh_aggregator.compiling.scope import RowScope
 from tiermesh_aggregator.query import Aggregation, Moment, Query, Viewer
@@ -34,20 +35,22 @@ class Compiler:
         labels: Mapping[str, str],
         *,
         beyond: bool = True,
-        views: Sequence[PrecomputedView] = (),
+        views: Sequence[Ready] = (),
     ) -> Compiled:
         """`labels` word the keys that names were resolved to. Raises an AggregatorError when something is off.
 
         Not `beyond`, nobody is summed up whose single records the viewer may not see, whatever the model allows.
-        `views` are those that are fresh enough: they answer when they answer exactly.
+        `views` are those that are fresh enough: the smallest that answers exactly does.
         """
         if query.aggregation in (Aggregation.LIST, Aggregation.OUTLIERS):
             return records(Reader(self._model, self._catalog, moment, viewer), query, labels)
         planned = plan(self._model, query, moment, viewer, beyond=beyond)
         scope = RowScope(self._catalog, self._person, viewer, planned.rules, wide=planned.wide)
+        rates = self._model.currencies
+        reporting = Reporting(self._catalog, rates, planned.reporting) if rates else None
         over = answered(planned, self._model, views, moment) if views else None
         used: tuple[PrecomputedView, ...] = ()
         if over is not None:
             planned, used = over
-        made = figures(planned, Context(self._catalog, self._model, moment, scope), dict(labels))
+        made = figures(planned, Context(self._catalog, self._model, moment, scope, reporting), dict(labels))
         return replace(made, views=tuple(view.name for view in used))

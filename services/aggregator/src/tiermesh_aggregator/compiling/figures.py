@@ -8,6 +8,7 @@ from tiermesh_pack.semantic import Measure
 from tiermesh_aggregator import calendars
 from tiermesh_aggregator.compiling.compiled import Compiled
 from tiermesh_aggregator.compiling.disclosure import summed
+from tiermesh_aggregator.compiling.money import lacking_name, rated_name, unrated_name
 from tiermesh_aggregator.compiling.parts import Context, Frame, grouped, has_words, key_name, part_kind, words_name
 from tiermesh_aggregator.compiling.plan import Plan
 from tiermesh_aggregator.compiling.scope import Members
@@ -48,7 +49,7 @@ class _Figures:
         self._rank(figures)
         self._measures(values, figures)
         self._differences(values, figures)
-        select, suppressed = self._select(values, figures)
+        select, suppressed, rates = self._select(values, figures)
         additive = {measure.name for measure in self._plan.measures if measure.additive}
         return Compiled(
             select=select,
@@ -63,6 +64,8 @@ class _Figures:
                 index for index, (column, _) in enumerate(self._columns) if column.measure and column.name in additive
             ),
             suppressed=suppressed,
+            rates=rates,
+            reporting=self._plan.reporting if rates is not None else "",
             sums=tuple(summed(self._query, self._plan.parts, self._plan.grains)) if self._context.scope.wide else (),
             fill=self._fill(),
         )
@@ -177,12 +180,16 @@ class _Figures:
                 measure.label,
                 self._kind(measure),
                 measure.unit,
-                measure.currency,
+                self._currency(measure),
                 measure=True,
                 decimals=measure.decimals,
             )
             self._columns.append((column, figures[measure.name]))
             self._order[measure.name] = figures[measure.name]
+
+    def _currency(self, measure: Measure) -> str:
+        converted = self._context.model.converted(measure, self._plan.domain.name)
+        return self._plan.reporting if converted else measure.currency
 
     def _differences(self, values: sa.CTE, figures: dict[str, Expression]) -> None:
         """What a side differs from the first one, and by how many percent: a reader need not calculate."""
@@ -199,7 +206,7 @@ class _Figures:
                 f"{measure.label}: difference to the first",
                 self._kind(measure),
                 unit,
-                measure.currency,
+                self._currency(measure),
                 measure=True,
                 decimals=measure.decimals,
             )
@@ -214,24 +221,49 @@ class _Figures:
             share = sa.cast(value - base, sa.Double) / sa.func.nullif(sa.cast(base, sa.Double), zero, type_=sa.Double())
             self._columns += [(difference, value - base), (change, share * raw("100"))]
 
-    def _select(self, values: sa.CTE, figures: dict[str, Expression]) -> tuple[sa.Select[Any], int | None]:
+    def _rated(self, values: sa.CTE) -> sa.Subquery | None:
+        """One row about all groups, also those that are not shown; None when nothing is converted."""
+        names = [part.name for part in self._plan.parts.values() if part.converted]
+        if not names:
+            return None
+        unrated = [sa.func.coalesce(sa.func.sum(values.c[unrated_name(name)]), zero) for name in names]
+        total = unrated[0]
+        for one in unrated[1:]:
+            total = total + one
+        lacking = sa.func.coalesce(*(sa.func.min(values.c[lacking_name(name)]) for name in names), sa.null())
+        newest = [sa.func.max(values.c[rated_name(name)]) for name in names]
+        day = sa.func.greatest(*newest) if len(newest) > 1 else newest[0]
+        columns = [sa.cast(total, sa.BigInteger).label("unrated"), lacking.label("lacking"), day.label("rated")]
+        return sa.select(*columns).select_from(values).subquery("rates")
+
+    def _select(self, values: sa.CTE, figures: dict[str, Expression]) -> tuple[sa.Select[Any], int | None, int | None]:
         shown = [expression.label(f"c{index}") for index, (_, expression) in enumerate(self._columns)]
+        rated = self._rated(values)
         kept: list[Expression] = []
         if self._ranked:
-            kept.append(figures[self._plan.measures[0].name].is_not(None))
+            there: Expression = figures[self._plan.measures[0].name].is_not(None)
+            # A group that has no figure because a rate lacks must not go unnoticed.
+            kept.append(there if rated is None else sa.or_(there, rated.c.unrated > zero))
         suppressed = None
         if self._context.scope.wide:
             kept.append(values.c[few] == zero)
             small = sa.func.count(sa.case((values.c[few] > zero, raw("1"))))
             tally = sa.select(small.label("suppressed")).select_from(values).subquery("tally")
-            source: sa.FromClause = tally.outerjoin(values, sa.and_(*kept))
+            joined: sa.FromClause = tally if rated is None else tally.join(rated, sa.true())
+            source: sa.FromClause = joined.outerjoin(values, sa.and_(*kept))
             present = values.c[few].is_not(None)
             select = sa.select(*shown, tally.c.suppressed, present.label("present")).select_from(source)
             suppressed = len(shown)
         else:
-            select = sa.select(*shown).select_from(values).where(*kept)
+            source = values if rated is None else values.join(rated, sa.true())
+            select = sa.select(*shown).select_from(source).where(*kept)
+        rates = None
+        if rated is not None:
+            rates = len(select.selected_columns)
+            select = select.add_columns(*rated.c)
         more = ties_shown + 1 if self._ranked else 1
-        return select.order_by(*self._ordering(values, figures)).limit(self._plan.limit + more), suppressed
+        ordered = select.order_by(*self._ordering(values, figures)).limit(self._plan.limit + more)
+        return ordered, suppressed, rates
 
     def _ordering(self, values: sa.CTE, figures: dict[str, Expression]) -> list[Expression]:
         asked = [self._named(index, one) for index, one in enumerate(self._query.order_by)]

@@ -13,6 +13,7 @@ from tiermesh_pack.semantic import Dimension, Entity, Measure, SemanticModel, Ti
 
 from tiermesh_aggregator.compiling import calendar_sql, filters
 from tiermesh_aggregator.compiling.catalog import Catalog
+from tiermesh_aggregator.compiling.money import Conversion, Converted, Reporting, told, untold
 from tiermesh_aggregator.compiling.plan import Part, Plan
 from tiermesh_aggregator.compiling.scope import Members, RowScope
 from tiermesh_aggregator.compiling.source import Expression, Source, raw
@@ -35,6 +36,8 @@ class Context:
     model: SemanticModel
     moment: Moment
     scope: RowScope
+    reporting: Reporting | None = None
+    """None when the model converts no money."""
 
 
 @dataclass(frozen=True)
@@ -105,15 +108,51 @@ def _select(
     elif all(rules):
         # A group exists when one of the measures has a record in it.
         where.append(sa.or_(*(sa.and_(*rule) for rule in rules)))
+    conversion = Conversion(source, context.reporting) if context.reporting else None
     counted = {
-        part.name: computed(source, part.measure, [] if alone else rule)
+        part.name: _counted(source, part, [] if alone else rule, conversion, timed.day)
         for part, rule in zip(parts, rules, strict=True)
     }
     columns = [*keys, *_padded(plan, context, counted)]
     if context.scope.wide:
         columns += [*_few(context, source, parts, [[]] if alone else rules), raw("1").label(real)]
-    chosen = sa.select(*columns).select_from(_from(source, timed.steps)).where(*where)
+    joined = _from(source, timed.steps)
+    joined = conversion.joined(joined) if conversion else joined
+    chosen = sa.select(*columns).select_from(joined).where(*where)
     return chosen.group_by(*[key.element for key in keys]) if keys else chosen
+
+
+def _counted(
+    source: Source, part: Part, rules: Sequence[Expression], conversion: Conversion | None, day: Expression | None
+) -> list[sa.Label[Any]]:
+    """The part's column, and what is told of its rates."""
+    measure = part.measure
+    if not part.converted:
+        return [computed(source, measure, rules).label(part.name)]
+    if measure.money is None:  # a view has converted it
+        kept = (source.base.c[name] for name in kept_rates(measure.name))
+        lacking, newest = (sa.func.sum(next(kept)), sa.func.max(next(kept)))
+        value = computed(source, measure, rules).label(part.name)
+        return [value, *told(part.name, (lacking, sa.cast(sa.null(), sa.Text), newest))]
+    if conversion is None:
+        raise ValueError("money without rates has not been checked")
+    amount = conversion.amount(measure.money, source.value(measure.column), day)
+    return [computed(source, measure, rules, amount.value).label(part.name), *told(part.name, rated(amount, rules))]
+
+
+def rated(amount: Converted, rules: Sequence[Expression]) -> tuple[Expression, Expression, Expression]:
+    """Of a group: how many amounts have no rate, a currency that has none, day of the newest rate used."""
+    without = sa.and_(amount.unrated, *rules)
+    return (
+        sa.func.count(sa.case((without, raw("1")))),
+        sa.func.min(sa.case((without, amount.lacking))),
+        sa.func.max(sa.case((sa.and_(*rules), amount.rated)) if rules else amount.rated),
+    )
+
+
+def kept_rates(measure: str) -> tuple[str, str]:
+    """Columns of a view beside converted money: how many amounts had no rate, and the newest rate used."""
+    return f"x_{measure}", f"y_{measure}"
 
 
 def _from(source: Source, steps: sa.FromClause | None) -> sa.FromClause:
@@ -155,13 +194,20 @@ def _filters(plan: Plan, source: Source, part: Part, moment: Moment) -> list[Exp
     return found
 
 
-def computed(source: Source, measure: Measure, rules: Sequence[Expression]) -> Expression:
-    """The measure over a group; `rules` keep its records apart from those of its neighbours in the same pass."""
+def computed(
+    source: Source, measure: Measure, rules: Sequence[Expression], amount: Expression | None = None
+) -> Expression:
+    """The measure over a group; `rules` keep its records apart from those of its neighbours in the same pass.
+
+    `amount` takes the place of the measure's own column.
+    """
 
     def kept(value: Expression) -> Expression:
         return sa.case((sa.and_(*rules), value)) if rules else value
 
-    value = kept(source.value(measure.column) if measure.column else raw("1"))
+    if amount is None:
+        amount = source.value(measure.column) if measure.column else raw("1")
+    value = kept(amount)
     number = sa.cast(sa.func.count(value), sa.Double)
     # Both engines divide the same doubles here, to the last bit; their own averages are not of one type.
     average = sa.cast(sa.func.sum(value), sa.Double) / sa.func.nullif(number, raw("0"), type_=sa.Double())
@@ -185,17 +231,20 @@ def part_kind(part: Part, context: Context) -> ColumnKind:
         return "integer"
     if measure.compute in ("average", "percentile"):
         return "double"
+    if part.converted:
+        return "decimal"
     return Source(context.catalog, context.model, part.entity, context.moment).value_kind(measure.column)
 
 
-def _padded(plan: Plan, context: Context, counted: dict[str, Expression]) -> list[sa.Label[Any]]:
-    """One column per part of the question; NULL where the part comes from other records."""
+def _padded(plan: Plan, context: Context, counted: Mapping[str, Sequence[sa.Label[Any]]]) -> list[sa.Label[Any]]:
+    """The columns of every part of the question; NULL where the part comes from other records."""
     found = []
     for part in plan.parts.values():
         if part.name in counted:
-            found.append(counted[part.name].label(part.name))
+            found += counted[part.name]
         elif not part.divides or not _missing(part, plan, context):
             found.append(sa.cast(sa.null(), _type(part)).label(part.name))
+            found += untold(part.name) if part.converted else []
     return found
 
 
@@ -314,5 +363,5 @@ def _with_totals(
         indexes = [index for index, dimension in enumerate(plan.dimensions) if dimension in known]
         same = [groups.c[key_name(i)].is_not_distinct_from(total.c[key_name(i)]) for i in indexes]
         joined = joined.outerjoin(total, sa.and_(*same) if same else sa.true())
-        added.append(total.c[part.name])
+        added += [column for column in total.c if column.name.startswith(part.name)]
     return sa.select(*groups.c, *added).select_from(joined)

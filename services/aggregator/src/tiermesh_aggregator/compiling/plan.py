@@ -25,6 +25,8 @@ class Part:
     entity: Entity
     divides: bool
     """True for a denominator of another entity: it ignores what its entity cannot be told apart by."""
+    converted: bool = False
+    """Whether its amounts are in the currency that is asked for, also where a view has converted them before."""
 
     @property
     def name(self) -> str:
@@ -47,6 +49,8 @@ class Plan:
     rules: tuple[Visibility, ...]
     wide: bool
     limit: int
+    reporting: str = ""
+    """Currency of converted figures; empty when the model converts none."""
 
     @property
     def grains(self) -> tuple[str, ...]:
@@ -120,7 +124,28 @@ def plan(model: SemanticModel, query: Query, moment: Moment, viewer: Viewer, *, 
     _check_sides(query)
     limits = restricting(rules, viewer)
     wide = beyond and _wide(query, domain, [part.measure for part in parts.values()], dimensions, limits)
-    return Plan(query, domain, measures, parts, halves, dimensions, rules, wide, limit_of(query))
+    reporting = reporting_of(model, query, moment)
+    _check_currency(measures, query.currency)
+    return Plan(query, domain, measures, parts, halves, dimensions, rules, wide, limit_of(query), reporting)
+
+
+def reporting_of(model: SemanticModel, query: Query, moment: Moment) -> str:
+    """The currency of converted figures: asked for, else the tenant's, else the one that the rates are of."""
+    currencies = model.currencies
+    if currencies is None:
+        return ""
+    if query.currency and query.currency not in currencies.reporting:
+        close = nearest(query.currency, list(currencies.reporting)) or list(currencies.reporting)
+        raise UnknownNameError("currency", query.currency, "currency that figures are converted to", close)
+    usual = moment.currency if moment.currency in currencies.reporting else currencies.base
+    return query.currency or usual
+
+
+def _check_currency(measures: Sequence[Measure], asked: str) -> None:
+    """Money that is kept in one currency cannot be had in another."""
+    for measure in measures:
+        if asked and measure.currency and measure.currency != asked:
+            raise BadFieldError("currency", f"{measure.label} is kept in {measure.currency} and is not converted.")
 
 
 def _measures(domain: Domain, query: Query) -> tuple[Measure, ...]:
@@ -139,7 +164,7 @@ def _measures(domain: Domain, query: Query) -> tuple[Measure, ...]:
 
 def _parts(model: SemanticModel, domain: Domain, measure: Measure) -> list[Part]:
     if measure.compute != "ratio":
-        return [Part(measure, domain.entities[measure.entity], divides=False)]
+        return [Part(measure, domain.entities[measure.entity], divides=False, converted=measure.money is not None)]
     found: list[Part] = []
     for reference in (measure.numerator, measure.denominator):
         half = model.measure(reference, domain.name)
@@ -147,7 +172,7 @@ def _parts(model: SemanticModel, domain: Domain, measure: Measure) -> list[Part]
         if half is None or entity is None:
             raise BadFieldError("measures", f'"{measure.name}" cannot be computed.')
         foreign = bool(found) and entity.name != found[0].entity.name
-        found.append(Part(half, entity, divides=foreign))
+        found.append(Part(half, entity, divides=foreign, converted=half.money is not None))
     return found
 
 

@@ -38,6 +38,8 @@ def records(reader: Reader, query: Query, labels: Mapping[str, str]) -> Compiled
     if query.sides:
         raise BadFieldError("sides", "Only a comparison has sides; set aggregation to COMPARE.")
     domain = domain_of(reader.model, query.domain)
+    if query.currency:
+        raise BadFieldError("currency", "Records are listed in their own currencies; only figures are converted.")
     rules = None
     if query.aggregation is Aggregation.OUTLIERS:
         rules, view = _judged(domain, query)

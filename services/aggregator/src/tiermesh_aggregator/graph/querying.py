@@ -24,6 +24,7 @@ from tiermesh_aggregator.failures import (
     BadFieldError,
     BadPeriodError,
     GraphRefusedError,
+    RateMissingError,
     UnknownNameError,
 )
 from tiermesh_aggregator.graph.gates import Limits, admitted, estimated, fields
@@ -114,7 +115,7 @@ class Graph:
                 answers[place] = await self._answering.answer(
                     query, call.moment, call.viewer, call.timeout, answer_id=call.answer_id
                 )
-        except (UnknownNameError, BadFieldError, BadPeriodError, AmbiguousNameError) as error:
+        except (UnknownNameError, BadFieldError, BadPeriodError, AmbiguousNameError, RateMissingError) as error:
             raise _refused(place, error) from error
         return answers
 
@@ -194,5 +195,6 @@ def _told(table: ResultTable) -> dict[str, Any]:
         "notes": list(table.notes),
         "truncated": table.truncated,
         "suppressedGroups": table.suppressed_groups,
+        "ratesAsOf": table.rates_as_of.isoformat() if table.rates_as_of else None,
         "asOf": table.as_of.isoformat() if table.as_of else None,
     }

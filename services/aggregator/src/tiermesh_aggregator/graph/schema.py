@@ -59,10 +59,12 @@ class Schemas:
 
     def _make(self, rules: frozenset[str]) -> GraphQLSchema:
         fields = {}
+        reporting = self._model.currencies.reporting if self._model.currencies else ()
+        currency = GraphQLEnumType("Currency", {code: code for code in reporting}) if reporting else None
         for domain in self._model.domains.values():
             measures = {name: one for name, one in domain.measures.items() if self._rules(one, domain) <= rules}
             if measures:
-                fields[domain.name] = _field(domain, measures)
+                fields[domain.name] = _field(domain, measures, currency)
         fields = fields or {"nothing": GraphQLField(GraphQLString, description="You may see no figures.")}
         return GraphQLSchema(query=GraphQLObjectType("Query", fields))
 
@@ -74,7 +76,7 @@ class Schemas:
         return {measure.visibility or (entity.visibility if entity else "")}
 
 
-def _field(domain: Domain, measures: Mapping[str, Measure]) -> GraphQLField:
+def _field(domain: Domain, measures: Mapping[str, Measure], currency: GraphQLEnumType | None) -> GraphQLField:
     title = "".join(word.capitalize() for word in domain.name.split("_"))
     columns: dict[str, GraphQLField] = {}
     for name, dimension in domain.dimensions.items():
@@ -94,9 +96,14 @@ def _field(domain: Domain, measures: Mapping[str, Measure]) -> GraphQLField:
             "truncated": GraphQLField(GraphQLNonNull(GraphQLBoolean)),
             "suppressedGroups": GraphQLField(GraphQLNonNull(GraphQLInt)),
             "asOf": GraphQLField(GraphQLString, description="When the rows were computed; null for now."),
+            "ratesAsOf": GraphQLField(
+                GraphQLString, description="Day of the newest exchange rate used; null for none."
+            ),
         },
     )
     arguments = _arguments(domain, measures, title)
+    if currency is not None:
+        arguments["currency"] = GraphQLArgument(currency, description="Of sums of money; by default the usual one.")
     return GraphQLField(GraphQLNonNull(answer), args=arguments, description=domain.description)
 
 

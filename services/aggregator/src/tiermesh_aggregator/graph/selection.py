@@ -50,4 +50,5 @@ def question(domain: Domain, given: Mapping[str, Any], selected: Iterable[FieldN
         population=Population(given.get("population") or Population.VISIBLE),
         people=tuple(given.get("people") or ()),
         departments=tuple(given.get("departments") or ()),
+        currency=given.get("currency") or "",
     )

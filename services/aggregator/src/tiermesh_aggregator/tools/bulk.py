@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from tiermesh_pack.semantic import Domain
+from tiermesh_pack.semantic import Domain, SemanticModel
 
 from tiermesh_aggregator.failures import BadPeriodError
 from tiermesh_aggregator.query import Aggregation, Filter, Ordering, OutlierRule, Period, Population, Query, Side
@@ -14,8 +14,19 @@ dated = {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9
 names_schema = {"type": "array", "maxItems": 50, "items": {"type": "string", "minLength": 1, "maxLength": 200}}
 
 
-def schema(domain: Domain) -> dict[str, Any]:
+def schema(domain: Domain, model: SemanticModel) -> dict[str, Any]:
     """JSON Schema of the arguments."""
+    found = _schema(domain)
+    converted = any(model.converted(measure, domain.name) for measure in domain.measures.values())
+    if converted and model.currencies is not None:
+        found["properties"]["currency"] = {
+            "enum": list(model.currencies.reporting),
+            "description": "Currency that sums of money are converted to; absent takes the usual one. Not for lists.",
+        }
+    return found
+
+
+def _schema(domain: Domain) -> dict[str, Any]:
     measures, dimensions = list(domain.measures), list(domain.dimensions)
     lists = list(domain.lists)
     populations = [one.value for one in Population if one is not Population.VISIBLE]
@@ -147,6 +158,7 @@ def query(domain: str, arguments: Arguments) -> Query:
         departments=tuple(arguments.get("departments", ())),
         sides=tuple(_read_side(one) for one in arguments.get("sides", ())),
         outliers=OutlierRule(**arguments["outliers"]) if "outliers" in arguments else None,
+        currency=arguments.get("currency", ""),
     )
 
 

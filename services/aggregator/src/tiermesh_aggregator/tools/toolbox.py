@@ -55,7 +55,7 @@ class Toolbox:
             yield Tool(
                 name=domain.tool,
                 description=domain.tool_description,
-                schema=bulk.schema(domain),
+                schema=bulk.schema(domain, self._pack.semantic),
                 kind=Kind.BULK,
                 run=self._bulk_run(domain),
                 intents=domain.intents,

@@ -1,0 +1,147 @@
+"""Amounts in several currencies, as SQL: each converted at the rate of its own day, and what had no rate, counted.
+
+A rate holds from its day until the next one of its currency. So the rates are spans, joined by currency and day: the
+key of the rate table makes sure that no more than one span fits, and a join multiplies no record.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from tiermesh_pack.semantic import Currencies, Money
+
+from tiermesh_aggregator.compiling.catalog import Catalog
+from tiermesh_aggregator.compiling.source import Expression, Source, raw
+
+exact = sa.Numeric(38, 6)
+cents = 2
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """The currency that is asked for, and where the rates stand."""
+
+    catalog: Catalog
+    currencies: Currencies
+    currency: str
+
+    def spans(self, name: str) -> sa.FromClause:
+        """currency, since, until (None for the newest) and rate."""
+        rates, table = self.currencies, self.catalog.table(self.currencies.table)
+        code, day = table.c[rates.currency], table.c[rates.date]
+        until = sa.func.lead(day).over(partition_by=code, order_by=day)
+        chosen = sa.select(
+            code.label("currency"), day.label("since"), until.label("until"), table.c[rates.rate].label("rate")
+        )
+        return chosen.subquery(name)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """An amount in the reporting currency, and what a reader must know of its rates. Each is of one record."""
+
+    value: Expression
+    """Rounded to cents, so that shown amounts add up to their sum; NULL without a rate."""
+    unrated: Expression
+    """Whether there is an amount, but no rate."""
+    lacking: Expression
+    """The currency that has no rate."""
+    rated: Expression
+    """Day of the newest rate that was used; NULL when none was."""
+
+
+class Conversion:
+    """Collects the rates that one source's money needs; `joined` is complete when all amounts have been asked for."""
+
+    def __init__(self, source: Source, reporting: Reporting) -> None:
+        self._source = source
+        self._reporting = reporting
+        self._joins: dict[tuple[str, str], Sequence[tuple[sa.FromClause, Expression]]] = {}
+
+    def amount(self, money: Money, value: Expression, day: Expression | None) -> Converted:
+        """`day` is the one on which the measure's time looks at the record, for money that names no day of its own."""
+        wanted = sa.literal(self._reporting.currency, sa.Text)
+        code = self._source.column(money.column)
+        own, theirs = self._rates(money, code, wanted, day)
+        known = sa.case((code == self._reporting.currencies.base, raw("1")), else_=own.c.rate)
+        made: Expression = value * known
+        rated: Expression = own.c.since
+        lacking, lacks = code, known.is_(None)
+        if theirs is not None:
+            # Engines divide decimals each in its own way, but doubles to the last bit alike.
+            made = sa.cast(sa.cast(made, sa.Double) / sa.cast(theirs.c.rate, sa.Double), exact)
+            rated = sa.func.greatest(sa.func.coalesce(own.c.since, theirs.c.since), theirs.c.since)
+            lacking = sa.case((known.is_(None), code), else_=wanted)
+            lacks = sa.or_(lacks, theirs.c.rate.is_(None))
+        same = code == wanted
+        converted = sa.case((same, sa.cast(value, exact)), else_=sa.func.round(made, raw(str(cents))))
+        return Converted(
+            value=sa.type_coerce(converted, exact),
+            unrated=sa.and_(value.is_not(None), code.is_distinct_from(wanted), lacks),
+            lacking=lacking,
+            rated=sa.case((same, sa.null()), else_=rated),
+        )
+
+    def _rates(
+        self, money: Money, code: Expression, wanted: Expression, day: Expression | None
+    ) -> tuple[sa.FromClause, sa.FromClause | None]:
+        key = (money.column, money.date)
+        if key not in self._joins:
+            holds = self._source.column(money.date) if money.date else day
+            if holds is None:
+                raise ValueError("money without a day has not been checked")
+            number = len(self._joins)
+            found = [self._span(f"x{number}", code, holds)]
+            if self._reporting.currency != self._reporting.currencies.base:
+                found.append(self._span(f"y{number}", wanted, holds))
+            self._joins[key] = found
+        tables = [table for table, _ in self._joins[key]]
+        return tables[0], tables[1] if len(tables) > 1 else None
+
+    def _span(self, name: str, code: Expression, day: Expression) -> tuple[sa.FromClause, Expression]:
+        rates = self._reporting.spans(name)
+        ends = rates.c.until
+        holds = [rates.c.currency == code, rates.c.since <= day, sa.or_(ends.is_(None), ends > day)]
+        oldest = self._reporting.currencies.max_age_days
+        if oldest:
+            holds.append(day - rates.c.since <= raw(str(oldest)))
+        return rates, sa.and_(*holds)
+
+    def joined(self, source: sa.FromClause) -> sa.FromClause:
+        """`source` with the rates."""
+        for pairs in self._joins.values():
+            for table, condition in pairs:
+                source = source.outerjoin(table, condition)
+        return source
+
+
+def unrated_name(part: str) -> str:
+    """Column of a part: how many amounts have no rate."""
+    return f"{part}__unrated"
+
+
+def lacking_name(part: str) -> str:
+    """Column of a part: a currency that has no rate."""
+    return f"{part}__lacking"
+
+
+def rated_name(part: str) -> str:
+    """Column of a part: day of the newest rate used."""
+    return f"{part}__rated"
+
+
+def told(part: str, columns: tuple[Any, Any, Any]) -> list[sa.Label[Any]]:
+    """What is told of a part's rates: how many lack, one that lacks, the newest used."""
+    unrated, lacking, rated = columns
+    return [
+        unrated.label(unrated_name(part)),
+        lacking.label(lacking_name(part)),
+        rated.label(rated_name(part)),
+    ]
+
+
+def untold(part: str) -> list[sa.Label[Any]]:
+    """The same where a part has no records."""
+    nothing = sa.null()
+    return told(part, (sa.cast(nothing, sa.BigInteger), sa.cast(nothing, sa.Text), sa.cast(nothing, sa.Date)))
