@@ -16,7 +16,8 @@ from tiermesh_pack.semantic import Domain, PersonModel, SemanticModel, Visibilit
 
 from tiermesh_aggregator.compiling.catalog import Catalog
 from tiermesh_aggregator.compiling.plan import domain_of
-from tiermesh_aggregator.compiling.scope import RowScope, any_of
+from tiermesh_aggregator.compiling.portable import one_of
+from tiermesh_aggregator.compiling.scope import RowScope
 from tiermesh_aggregator.compiling.source import raw
 from tiermesh_aggregator.engines.statement import Statement, statement
 from tiermesh_aggregator.failures import AmbiguousNameError, BadFieldError, UnknownNameError
@@ -138,7 +139,7 @@ def _could_be(key: sa.Column[object], name: sa.Column[object], words: Iterable[s
     starts = {start for word in given for start in _starts(word)}
     patterns = [f"{start}%" for start in starts] + [f"% {start}%" for start in starts]
     lowered = sa.func.lower(name)
-    by_key = any_of(key, [word.strip().upper() for word in given], sa.Text())
+    by_key = one_of(key, [word.strip().upper() for word in given], sa.Text())
     return sa.or_(by_key, *(lowered.like(pattern, escape="\\") for pattern in sorted(patterns)))
 
 

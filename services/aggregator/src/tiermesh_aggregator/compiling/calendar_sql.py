@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
 from tiermesh_aggregator import calendars
+from tiermesh_aggregator.compiling.portable import shifted
 from tiermesh_aggregator.compiling.source import Expression, Source, raw, valid_until
 from tiermesh_aggregator.query import Moment, Period
 
@@ -111,13 +111,13 @@ def truncated(column: Expression, grain: str, moment: Moment) -> Expression:
     """The first day of the step that holds the column's day."""
     if grain == "day":
         return column
-    stamp: Any = sa.cast(column, sa.TIMESTAMP)
+    stamp: Expression = sa.cast(column, sa.TIMESTAMP)
     unit = raw(f"'{grain.removeprefix('fiscal_')}'")
-    shift: Any = None
+    amount, moved = 0, "month"
     if grain == "week" and moment.week_start == "sunday":
-        shift = raw("INTERVAL '-1 day'")
+        amount, moved = 1, "day"
     elif grain.startswith("fiscal") and moment.fiscal_year_start > 1:
-        shift = raw(f"INTERVAL '{moment.fiscal_year_start - 1} months'")
-    if shift is None:
+        amount = 1 - moment.fiscal_year_start
+    if not amount:
         return sa.cast(sa.func.date_trunc(unit, stamp), sa.Date)
-    return sa.cast(sa.func.date_trunc(unit, stamp - shift) + shift, sa.Date)
+    return sa.cast(shifted(sa.func.date_trunc(unit, shifted(stamp, amount, moved)), -amount, moved), sa.Date)

@@ -11,6 +11,7 @@ from tiermesh_aggregator.compiling.disclosure import summed
 from tiermesh_aggregator.compiling.money import lacking_name, rated_name, unrated_name
 from tiermesh_aggregator.compiling.parts import Context, Frame, grouped, has_words, key_name, part_kind, words_name
 from tiermesh_aggregator.compiling.plan import Plan
+from tiermesh_aggregator.compiling.portable import bytewise
 from tiermesh_aggregator.compiling.scope import Members
 from tiermesh_aggregator.compiling.source import Expression, Source, raw
 from tiermesh_aggregator.compiling.suppressing import Lines, beside, complemented, few, size
@@ -232,7 +233,9 @@ class _Figures:
             total = total + one
         lacking = sa.func.coalesce(*(sa.func.min(values.c[lacking_name(name)]) for name in names), sa.null())
         newest = [sa.func.max(values.c[rated_name(name)]) for name in names]
-        day = sa.func.greatest(*newest) if len(newest) > 1 else newest[0]
+        day = newest[0]
+        for one in newest[1:]:
+            day = sa.func.greatest(sa.func.coalesce(day, one), sa.func.coalesce(one, day))
         columns = [sa.cast(total, sa.BigInteger).label("unrated"), lacking.label("lacking"), day.label("rated")]
         return sa.select(*columns).select_from(values).subquery("rates")
 
@@ -297,7 +300,7 @@ class _Figures:
 
 def binary(column: Expression) -> Expression:
     """Texts in byte order, whatever the collation of the database."""
-    return column.collate("C") if isinstance(column.type, sa.Text) else column
+    return bytewise(column) if isinstance(column.type, sa.Text) else column
 
 
 def directed(column: Expression, *, descending: bool) -> Expression:

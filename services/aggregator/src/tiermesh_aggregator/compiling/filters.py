@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from rapidfuzz import fuzz, process
 from tiermesh_pack.semantic import Condition, Dimension
 
-from tiermesh_aggregator.compiling.scope import any_of
+from tiermesh_aggregator.compiling.portable import days_between, one_of
 from tiermesh_aggregator.compiling.source import Expression, Source, raw
 from tiermesh_aggregator.failures import BadFieldError, UnknownNameError
 from tiermesh_aggregator.query import Filter, Moment
@@ -82,23 +82,23 @@ def filtered(source: Source, dimension: Dimension, given: Filter, moment: Moment
         return number >= limit if given.operator == "at_least" else number <= limit
     if dimension.kind == "band":
         labels = band_labels(dimension)
-        found = any_of(band(dimension, key, kind, moment), [labels.index(one) for one in given.values], sa.Integer())
+        found = one_of(band(dimension, key, kind, moment), [labels.index(one) for one in given.values], sa.Integer())
     elif kind == "boolean":
-        found = any_of(key, [value == "true" for value in given.values], sa.Boolean())
+        found = one_of(key, [value == "true" for value in given.values], sa.Boolean())
     elif kind in ("integer", "decimal", "date"):
         types: Mapping[str, sa.types.TypeEngine[Any]] = {
             "integer": sa.Integer(),
             "decimal": sa.Numeric(38, 6),
             "date": sa.Date(),
         }
-        found = any_of(key, [_limit(value, kind, place) for value in given.values], types[kind])
+        found = one_of(key, [_limit(value, kind, place) for value in given.values], types[kind])
     elif dimension.kind in ("person", "department") or dimension.values:
-        found = any_of(key, list(given.values), sa.Text())
+        found = one_of(key, list(given.values), sa.Text())
     else:
         words = [value.strip().lower() for value in given.values]
-        found = any_of(sa.func.lower(key), words, sa.Text())
+        found = one_of(sa.func.lower(key), words, sa.Text())
         if shown is not None:
-            found = sa.or_(found, any_of(sa.func.lower(shown), words, sa.Text()))
+            found = sa.or_(found, one_of(sa.func.lower(shown), words, sa.Text()))
     return found if given.operator == "in" else sa.not_(found)
 
 
@@ -134,7 +134,7 @@ def band_labels(dimension: Dimension) -> list[str]:
 
 def years_since(day: Expression, moment: Moment) -> Expression:
     """Years from a day to today."""
-    return sa.cast(sa.literal(moment.today, sa.Date) - day, sa.Double) / raw("365.25")
+    return sa.cast(days_between(sa.literal(moment.today, sa.Date), day), sa.Double) / raw("365.25")
 
 
 def band(dimension: Dimension, column: Expression, kind: str, moment: Moment) -> Expression:

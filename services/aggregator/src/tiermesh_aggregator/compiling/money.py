@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from tiermesh_pack.semantic import Currencies, Money
 
 from tiermesh_aggregator.compiling.catalog import Catalog
+from tiermesh_aggregator.compiling.portable import days_between
 from tiermesh_aggregator.compiling.source import Expression, Source, raw
 
 exact = sa.Numeric(38, 6)
@@ -105,7 +106,7 @@ class Conversion:
         holds = [rates.c.currency == code, rates.c.since <= day, sa.or_(ends.is_(None), ends > day)]
         oldest = self._reporting.currencies.max_age_days
         if oldest:
-            holds.append(day - rates.c.since <= raw(str(oldest)))
+            holds.append(days_between(day, rates.c.since) <= raw(str(oldest)))
         return rates, sa.and_(*holds)
 
     def joined(self, source: sa.FromClause) -> sa.FromClause:

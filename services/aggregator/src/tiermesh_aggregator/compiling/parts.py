@@ -15,6 +15,7 @@ from tiermesh_aggregator.compiling import calendar_sql, filters
 from tiermesh_aggregator.compiling.catalog import Catalog
 from tiermesh_aggregator.compiling.money import Conversion, Converted, Reporting, told, untold
 from tiermesh_aggregator.compiling.plan import Part, Plan
+from tiermesh_aggregator.compiling.portable import percentile
 from tiermesh_aggregator.compiling.scope import Members, RowScope
 from tiermesh_aggregator.compiling.source import Expression, Source, raw
 from tiermesh_aggregator.compiling.suppressing import beside, few, size, too_few
@@ -211,13 +212,12 @@ def computed(
     number = sa.cast(sa.func.count(value), sa.Double)
     # Both engines divide the same doubles here, to the last bit; their own averages are not of one type.
     average = sa.cast(sa.func.sum(value), sa.Double) / sa.func.nullif(number, raw("0"), type_=sa.Double())
-    share = raw(f"{measure.percentile:g}")
     made: Mapping[str, Expression] = {
         "count": sa.func.count(value),
         "count_distinct": sa.func.count(sa.distinct(value)),
         "sum": sa.func.sum(value),
         "average": average,
-        "percentile": sa.func.percentile_cont(share).within_group(sa.cast(value, sa.Double)),
+        "percentile": percentile(sa.cast(value, sa.Double), measure.percentile),
         "min": sa.func.min(value),
         "max": sa.func.max(value),
     }

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 from tiermesh_pack.semantic import PersonModel, Visibility
 
 from tiermesh_aggregator.compiling.catalog import Catalog
+from tiermesh_aggregator.compiling.portable import one_of
 from tiermesh_aggregator.compiling.source import Expression, Source, raw
 from tiermesh_aggregator.query import Population, Viewer
 
@@ -28,11 +28,6 @@ class Members:
     departments: tuple[str, ...] = ()
     teams: tuple[str, ...] = ()
     """People whose reports at any depth are meant."""
-
-
-def any_of(column: Expression, values: Sequence[object], kind: sa.types.TypeEngine[Any]) -> Expression:
-    """`column = ANY(array)`: one parameter whatever the number of values, so that the statement's shape stays."""
-    return column == sa.any_(sa.literal(list(values), ARRAY(kind)))
 
 
 class RowScope:
@@ -87,13 +82,13 @@ class RowScope:
         if asked is not None:
             found.append(source.person.in_(asked))
         if members.people:
-            found.append(any_of(source.person, members.people, sa.Text()))
+            found.append(one_of(source.person, members.people, sa.Text()))
         if members.teams:
             lines = self._person.lines
-            theirs = any_of(self._lines.c[lines.manager], members.teams, sa.Text())
+            theirs = one_of(self._lines.c[lines.manager], members.teams, sa.Text())
             found.append(source.person.in_(sa.select(self._lines.c[lines.report]).where(theirs)))
         if members.departments:
-            found.append(any_of(source.person_column(self._person.department), members.departments, sa.Text()))
+            found.append(one_of(source.person_column(self._person.department), members.departments, sa.Text()))
         return found
 
     def _matched(self, source: Source, members: Members) -> list[Expression]:
@@ -110,7 +105,7 @@ class RowScope:
             other = self._people.metadata.tables[join.table].alias("mj")
             on = sa.and_(*(base.c[left] == other.c[right] for left, right in join.on.items()))
             target, joined = other, sa.select(base.c[self._person.key]).select_from(base.join(other, on))
-        theirs = joined.with_only_columns(target.c[name]).where(any_of(base.c[self._person.key], people, sa.Text()))
+        theirs = joined.with_only_columns(target.c[name]).where(one_of(base.c[self._person.key], people, sa.Text()))
         return [source.base.c[column].in_(theirs)]
 
     def _reports(self, *, direct: bool) -> sa.Select[Any]:

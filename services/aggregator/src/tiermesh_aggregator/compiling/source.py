@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from tiermesh_pack.semantic import Entity, Join, PersonModel, SemanticModel
 
 from tiermesh_aggregator.compiling.catalog import Catalog
+from tiermesh_aggregator.compiling.portable import days_between
 from tiermesh_aggregator.query import ColumnKind, Moment
 
 Expression = sa.ColumnElement[Any]
@@ -108,12 +109,12 @@ class Source:
         years = re.fullmatch(r"years_since\((.+)\)", expression)
         if years:
             day = sa.literal(self._moment.today, sa.Date)
-            return sa.cast(day - self.column(years[1]), sa.Double) / raw("365.25")
+            return sa.cast(days_between(day, self.column(years[1])), sa.Double) / raw("365.25")
         parts = re.split(r" ([-*]) ", expression)
         if len(parts) == 1:
             return self.column(expression)
         left, operator, right = self.column(parts[0]), parts[1], self.column(parts[2])
-        return left - right if operator == "-" else left * right
+        return days_between(left, right) if operator == "-" else left * right
 
     def value_kind(self, expression: str) -> ColumnKind:
         """What such values are."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ClauseElement
 
 dialect = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call] # published untyped
@@ -22,9 +23,17 @@ class Statement:
     fingerprint: str
 
 
-def statement(clause: ClauseElement) -> Statement:
-    """Compiles a SQLAlchemy construct."""
-    compiled = clause.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+def trino() -> Dialect:
+    """Trino's SQL with ?, for a cluster that reads many stores. Only compiled so far: no engine speaks to one."""
+    # Imported only here: who does not use it need not install it.
+    from trino.sqlalchemy.dialect import TrinoDialect
+
+    return TrinoDialect(paramstyle="qmark")
+
+
+def statement(clause: ClauseElement, words: Dialect = dialect) -> Statement:
+    """Compiles a SQLAlchemy construct in the words of a dialect, by default those that both engines take."""
+    compiled = clause.compile(dialect=words, compile_kwargs={"render_postcompile": True})
     positions: Sequence[str] = getattr(compiled, "positiontup", None) or ()
     parameters = tuple(compiled.params[name] for name in positions)
     return Statement(compiled.string, parameters, fingerprint(compiled.string))
