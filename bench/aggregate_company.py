@@ -1,9 +1,11 @@
 """A company of any size in PostgreSQL, made by the server itself: people in a tree, and leave requests without end."""
 
+import hashlib
 from typing import Any
 
+from tiermesh_aggregator.row_security import statements
 from tiermesh_aggregator.secure import secure
-from tiermesh_aggregator.seeding import create_table
+from tiermesh_aggregator.seeding import create_table, shape
 from tiermesh_pack.pack import Pack
 
 reports_each = 22
@@ -34,8 +36,30 @@ fills = (
 )
 
 
-async def make(connection: Any, pack: Pack, people: int, rows: int) -> None:
-    """Creates the pack's tables, fills those that are measured, secures them as production would be."""
+async def make(connection: Any, pack: Pack, people: int, rows: int) -> bool:
+    """Whether the company had to be made; one of the same size and the same tables that is there already is kept.
+
+    Policies and views are always those of the pack as it is now.
+    """
+    await connection.execute("CREATE TABLE IF NOT EXISTS tiermesh_bench (key text PRIMARY KEY, value text)")
+    known = {row["key"]: row["value"] for row in await connection.fetch("SELECT key, value FROM tiermesh_bench")}
+    made = hashlib.sha256(repr((people, rows, shape(pack.schema), fills)).encode()).hexdigest()
+    secured = hashlib.sha256(repr(statements(pack)).encode()).hexdigest()
+    if known.get("company") != made:
+        await _filled(connection, pack, people, rows)
+        await _remember(connection, "company", made)
+        known = {}
+    if known.get("secured") != secured:
+        await secure(connection, pack)
+        await connection.execute("VACUUM ANALYZE", timeout=3600)
+        await _remember(connection, "secured", secured)
+    return known == {}
+
+
+async def _filled(connection: Any, pack: Pack, people: int, rows: int) -> None:
+    """Creates the pack's tables anew and fills those that are measured."""
+    for table in reversed(list(pack.schema.tables.values())):
+        await connection.execute(f"DROP TABLE IF EXISTS {table.name} CASCADE")
     for table in pack.schema.tables.values():
         await connection.execute(create_table(table, table.name, keys=False))
     for sql in fills:
@@ -47,6 +71,9 @@ async def make(connection: Any, pack: Pack, people: int, rows: int) -> None:
         )
         for columns in table.indexes:
             await connection.execute(f"CREATE INDEX ON {table.name} ({', '.join(columns)})", timeout=3600)
-    await connection.execute("ANALYZE", timeout=3600)
-    await secure(connection, pack)
-    await connection.execute("ANALYZE", timeout=3600)
+    await connection.execute("VACUUM ANALYZE", timeout=3600)
+
+
+async def _remember(connection: Any, key: str, value: str) -> None:
+    sql = "INSERT INTO tiermesh_bench VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+    await connection.execute(sql, key, value)

@@ -23,8 +23,7 @@ def check_currencies(check: Checker, currencies: Currencies, schema: Schema) -> 
         if column is not None and (column.kind not in kinds[key] or column.nullable):
             wanted = " or ".join(kinds[key])
             check.report((*where, key), f'"{name}" is of type {column.type}', f"name a {wanted} that is never empty")
-    key = schema.tables[currencies.table].primary_key
-    if set(key) != {currencies.currency, currencies.date}:
+    if set(schema.tables[currencies.table].primary_key) != {currencies.currency, currencies.date}:
         what = f'"{currencies.table}" may have several rates of a currency on a day, so rows could multiply'
         check.report((*where, "table"), what, f"make its key {currencies.currency}, {currencies.date}")
 

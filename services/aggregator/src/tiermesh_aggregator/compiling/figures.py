@@ -227,13 +227,15 @@ class _Figures:
         names = [part.name for part in self._plan.parts.values() if part.converted]
         if not names:
             return None
-        unrated = [sa.func.coalesce(sa.func.sum(values.c[unrated_name(name)]), zero) for name in names]
-        total = unrated[0]
+        unrated: list[Expression] = [
+            sa.func.coalesce(sa.func.sum(values.c[unrated_name(name)]), zero) for name in names
+        ]
+        total: Expression = unrated[0]
         for one in unrated[1:]:
             total = total + one
         lacking = sa.func.coalesce(*(sa.func.min(values.c[lacking_name(name)]) for name in names), sa.null())
-        newest = [sa.func.max(values.c[rated_name(name)]) for name in names]
-        day = newest[0]
+        newest: list[Expression] = [sa.func.max(values.c[rated_name(name)]) for name in names]
+        day: Expression = newest[0]
         for one in newest[1:]:
             day = sa.func.greatest(sa.func.coalesce(day, one), sa.func.coalesce(one, day))
         columns = [sa.cast(total, sa.BigInteger).label("unrated"), lacking.label("lacking"), day.label("rated")]

@@ -68,7 +68,8 @@ class Conversion:
         known = sa.case((code == self._reporting.currencies.base, raw("1")), else_=own.c.rate)
         made: Expression = value * known
         rated: Expression = own.c.since
-        lacking, lacks = code, known.is_(None)
+        lacking: Expression = code
+        lacks: Expression = known.is_(None)
         if theirs is not None:
             # Engines divide decimals each in its own way, but doubles to the last bit alike.
             made = sa.cast(sa.cast(made, sa.Double) / sa.cast(theirs.c.rate, sa.Double), exact)

@@ -238,7 +238,7 @@ def part_kind(part: Part, context: Context) -> ColumnKind:
 
 def _padded(plan: Plan, context: Context, counted: Mapping[str, Sequence[sa.Label[Any]]]) -> list[sa.Label[Any]]:
     """The columns of every part of the question; NULL where the part comes from other records."""
-    found = []
+    found: list[sa.Label[Any]] = []
     for part in plan.parts.values():
         if part.name in counted:
             found += counted[part.name]

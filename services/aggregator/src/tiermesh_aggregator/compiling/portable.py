@@ -4,7 +4,7 @@ Another dialect is added by its words here and its entry in `engines.statement`;
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -20,7 +20,7 @@ class _OneOf(FunctionElement[bool]):
     """(column, array of values)"""
 
     name = "one_of"
-    type: ClassVar[Any] = sa.Boolean()
+    type = sa.Boolean()
     inherit_cache = False
 
 
@@ -28,7 +28,7 @@ class _Days(FunctionElement[int]):
     """(day, earlier day)"""
 
     name = "days"
-    type: ClassVar[Any] = sa.BigInteger()
+    type = sa.BigInteger()
     inherit_cache = False
 
 
@@ -36,7 +36,7 @@ class _Percentile(FunctionElement[float]):
     """(value)"""
 
     name = "percentile"
-    type: ClassVar[Any] = sa.Double()
+    type = sa.Double()
     inherit_cache = False
 
     def __init__(self, value: Expression, share: float) -> None:
@@ -48,7 +48,7 @@ class _Shifted(FunctionElement[Any]):
     """(timestamp)"""
 
     name = "shifted"
-    type: ClassVar[Any] = sa.TIMESTAMP()
+    type = sa.TIMESTAMP()
     inherit_cache = False
 
     def __init__(self, stamp: Expression, amount: int, unit: str) -> None:
@@ -60,7 +60,7 @@ class _Bytewise(FunctionElement[str]):
     """(text)"""
 
     name = "bytewise"
-    type: ClassVar[Any] = sa.Text()
+    type = sa.Text()
     inherit_cache = False
 
 
