@@ -11,7 +11,7 @@ ours := packages/contracts packages/runtime packages/policy packages/pack packag
         simulator cli
 python_sources := packages services simulator cli tests packs k8s bench
 
-.PHONY: help setup run demo test lint types faults dashboards proto proto-check proto-release train seed isolated entitlement bench-aggregate bench-classifier clean simulate-thresholds kills
+.PHONY: help setup run demo test lint types faults dashboards proto proto-check proto-release train seed isolated entitlement differential bench-aggregate bench-classifier clean simulate-thresholds kills
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ soak: setup ## Stream 10,000 answers through one executor, cancel one in twenty,
 
 entitlement: setup ## Hold every answer of every person of a company of 2,000 against brute force (STRINGS=folder of hostile texts)
 	@TIERMESH_TEST_EMPLOYEES=2000 TIERMESH_TEST_STRINGS=$(STRINGS) $(BIN)/python -m pytest -q --timeout 7200 services/aggregator/tests/test_entitlement.py
+
+differential: setup ## Hold 2,000 random questions (QUESTIONS=n) against pandas, on DuckDB and on PostgreSQL
+	@TIERMESH_TEST_QUESTIONS=$(or $(QUESTIONS),2000) $(BIN)/python -m pytest -q -s --timeout 7200 services/aggregator/tests/test_differential.py
 
 bench-classifier: setup train ## What one classification costs: in process and over gRPC, batches, memory; bench/results
 	@$(BIN)/python bench/classifier.py

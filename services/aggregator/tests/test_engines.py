@@ -1,10 +1,14 @@
 """Engines: read-only, interrupted, timed out, locked down; and start-up that names what lacks."""
 
 import asyncio
+import shutil
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import duckdb
 import pytest
 from tiermesh_aggregator.building import build
@@ -110,6 +114,35 @@ async def test_start_up_names_what_lacks_and_the_mend(tmp_path: Path) -> None:
         await start(pack=pack, database=f"duckdb:///{tmp_path}/half.duckdb")
     with pytest.raises(StartupError, match="WORKERS"):
         await start(pack=pack, database=f"duckdb:///{tmp_path}/half.duckdb", workers=2)
+
+
+async def test_a_column_that_the_model_names_and_the_database_lacks_stops_the_start(
+    duck_file: Path, tmp_path: Path, postgres_copy: str
+) -> None:
+    pack, told = root / "packs" / "hr", r"describes: exchange_rates.rate_to_eur, expense_lines.amount; run"
+    copy = tmp_path / "less.duckdb"
+    shutil.copy(duck_file, copy)
+    with duckdb.connect(str(copy)) as connection:
+        connection.execute("ALTER TABLE expense_lines DROP COLUMN amount")
+        connection.execute("ALTER TABLE exchange_rates RENAME COLUMN rate_to_eur TO rate")
+    with pytest.raises(StartupError, match=told):
+        await start(pack=pack, database=f"duckdb:///{copy}")
+    connection = await asyncpg.connect(postgres_copy)
+    try:
+        async with renamed(connection, "expense_lines", "amount"), renamed(connection, "exchange_rates", "rate_to_eur"):
+            with pytest.raises(StartupError, match=told):
+                await start(pack=pack, database=postgres_copy)
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def renamed(connection: Any, table: str, column: str) -> AsyncIterator[None]:
+    await connection.execute(f"ALTER TABLE {table} RENAME COLUMN {column} TO away")
+    try:
+        yield
+    finally:
+        await connection.execute(f"ALTER TABLE {table} RENAME COLUMN away TO {column}")
 
 
 def test_seeding_again_keeps_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,17 +1,19 @@
 """Row scope, for every person of the company and every domain, against a brute-force check."""
 
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+import asyncpg
 import duckdb
 import pandas as pd
+import pytest
 from opentelemetry import metrics, trace
 from tiermesh_aggregator.answering import Answering, Database
 from tiermesh_aggregator.engines.duck import DuckEngine
+from tiermesh_aggregator.engines.engine import Engine
+from tiermesh_aggregator.engines.postgres import PostgresEngine
 from tiermesh_aggregator.query import Aggregation, Period, Population, Query, Viewer
 
 sensitive = {
@@ -75,29 +77,45 @@ async def test_populations_narrow_what_is_visible(
         assert {row[0] for row in answer.table.rows} == members & set(frames["compensation"].employee_id)
 
 
-async def test_a_circle_of_managers_ends_and_counts_nobody_twice(duck_file: Path, pack: Any, moment: Any) -> None:
-    """A closure made from a circle has rows from people to themselves; nothing here walks it."""
-    with TemporaryDirectory() as folder:
-        copy = Path(folder) / "circle.duckdb"
+circle = [("E00059", "E00060", 1), ("E00060", "E00059", 1), ("E00059", "E00059", 2), ("E00060", "E00060", 2)]
+"""A closure made from two people who are each other's managers: there are rows from people to themselves."""
+
+
+@pytest.fixture(params=["duckdb", "postgresql"])
+async def circular(
+    request: pytest.FixtureRequest, duck_file: Path, postgres_copy: str, tmp_path: Path
+) -> AsyncIterator[Engine]:
+    if request.param == "duckdb":
+        copy = tmp_path / "circle.duckdb"
         shutil.copy(duck_file, copy)
         with duckdb.connect(str(copy)) as connection:
-            circle = [
-                ("E00059", "E00060", 1),
-                ("E00060", "E00059", 1),
-                ("E00059", "E00059", 2),
-                ("E00060", "E00060", 2),
-            ]
             connection.executemany("INSERT INTO reporting_lines VALUES (?, ?, ?)", circle)
         engine = DuckEngine(copy, memory="256MB")
-        answering = Answering(pack, Database(engine, trace.get_tracer("test"), metrics.get_meter("test")))
-        query = Query("payroll", Aggregation.COUNT, ("payslips",), ("employee",), period=Period(), limit=1000)
-        try:
-            for number, domain in enumerate(("leave", "expenses")):
-                measure = ("leave_requests", "expense_items")[number]
-                asked = replace(query, domain=domain, measures=(measure,))
-                plain = await answering.answer(asked, moment, Viewer("E00007", frozenset({"hr_admin"})), 20)
-                mine = await answering.answer(asked, moment, Viewer("E00060", frozenset({"employee"})), 20)
-                both = [row for row in plain.table.rows if row[0] in ("E00059", "E00060")]
-                assert sorted(mine.table.rows) == sorted(both)
-        finally:
-            await engine.close()
+        yield engine
+        await engine.close()
+        return
+    owner = await asyncpg.connect(postgres_copy)
+    server = await PostgresEngine.open(postgres_copy, statement_timeout=20)
+    await owner.executemany("INSERT INTO reporting_lines VALUES ($1, $2, $3)", circle)
+    try:
+        yield server
+    finally:
+        await owner.executemany(
+            "DELETE FROM reporting_lines WHERE manager_id = $1 AND employee_id = $2", [row[:2] for row in circle]
+        )
+        await owner.close()
+        await server.close()
+
+
+@pytest.mark.parametrize(("domain", "measure"), [("leave", "leave_requests"), ("expenses", "expense_items")])
+async def test_a_circle_of_managers_ends_and_counts_nobody_twice(
+    circular: Engine, pack: Any, moment: Any, domain: str, measure: str
+) -> None:
+    """Nothing walks the tree when it is asked: the closure is a set, whoever stands in it."""
+    answering = Answering(pack, Database(circular, trace.get_tracer("test"), metrics.get_meter("test")))
+    asked = Query(domain, Aggregation.COUNT, (measure,), ("employee",), period=Period(), limit=1000)
+    plain = await answering.answer(asked, moment, Viewer("E00007", frozenset({"hr_admin", "finance"})), 20)
+    mine = await answering.answer(asked, moment, Viewer("E00060", frozenset({"employee"})), 20)
+    both = [row for row in plain.table.rows if row[0] in ("E00059", "E00060")]
+    assert both
+    assert sorted(mine.table.rows) == sorted(both)
