@@ -139,3 +139,24 @@ async def test_without_its_store_the_gateway_refuses_and_goes_on_when_it_is_back
     await server.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")
     await server.close()
     assert (await suite.ask(conversation_id=opened)).decision.turn == 2
+
+
+async def test_the_pills_of_a_day_have_one_cap_over_all_replicas_and_then_come_without_the_model(
+    start_suite: Any, postgres_database: str
+) -> None:
+    # Whether the first question's 6 are still set aside or already settled with 7: 6 more exceed the 10.
+    capped = "  budgets: {pills_per_question_micros: 6, pills_per_day_micros: 10}\n"
+    one = await start_suite(store=postgres_database, policy=capped)
+    other = await one.replica()
+    for replica in (one, other):
+        asked = await replica.ask()
+        assert asked.done.complete
+        assert "pill" in asked.kinds()
+    begins = [request.begin for request in one.suggester.heard if request.HasField("begin")]
+    assert [begin.without_model for begin in begins] == [False, True]
+    await one.stop("gateway")
+    await one.stop("replica")
+    connection = await asyncpg.connect(postgres_database)
+    rows = await connection.fetch("SELECT tenant, spent, reserved FROM budgets")
+    await connection.close()
+    assert [tuple(row) for row in rows] == [("acme/pills", 7, 0)]

@@ -193,6 +193,14 @@ async def test_a_tenant_whose_day_is_spent_gets_the_pack_s_pills(stage: Any) -> 
     assert len(stage.executor.requests) == 1
 
 
+async def test_a_caller_who_says_that_the_money_is_used_up_gets_the_pack_s_pills(stage: Any) -> None:
+    pills, done = await suggested(stage, stage.begin(without_model=True))
+    assert {pill.source for pill in pills} == {FALLBACK}
+    assert done.fallback_cause == "budget"
+    assert not done.at_least
+    assert not stage.executor.requests
+
+
 async def test_without_a_classifier_nobody_without_reports_is_offered_others_data(stage: Any) -> None:
     pills, done = await suggested(stage, stage.begin(scores=None), roles=("employee",))
     assert (pills, done.fallback_cause) == ([], "classifier_down")

@@ -6,7 +6,8 @@ The order of the steps is the substance here; each step is in a module of its ow
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -17,7 +18,7 @@ from tiermesh_gateway import outcomes
 from tiermesh_gateway.admission import Admission
 from tiermesh_gateway.answer import Answered, AnswerTrack
 from tiermesh_gateway.background import Background
-from tiermesh_gateway.budget import Purse
+from tiermesh_gateway.budget import PillPurse, Purse
 from tiermesh_gateway.closing import cut_off, outcome_of, receipt_of, summary_of
 from tiermesh_gateway.conversations import Exchange, TurnOutcome, TurnRecord, not_yet_condensed, within_budget
 from tiermesh_gateway.errors import NoRouteAvailable
@@ -32,6 +33,7 @@ from tiermesh_gateway.ports import (
     Executors,
     HealthSource,
     PillTokens,
+    PillTrack,
     Recorder,
     Suggester,
     Summarizer,
@@ -75,6 +77,7 @@ class _Course:
     turn: Turn
     inputs: Inputs
     purse: Purse
+    pill_purse: PillPurse
     clicked: Clicked | None = None
     scored: Scored | None = None
     classified_in: float = 0.0
@@ -136,6 +139,7 @@ class Asking:
                 Turn(question, conversation_id, hold.conversation.total_turns + 1),
                 Inputs(None, question.tenant.policy),
                 Purse(question, self.parts.budgets),
+                PillPurse(question, self.parts.budgets),
             )
             reply = await self._replied(course)
             self._pills[key] = reply.pills
@@ -270,8 +274,15 @@ class Asking:
             return Pills(None, course.merge.put_pill, off="over_budget")
         if not self.admission.pills:
             return Pills(None, course.merge.put_pill, off="load")
-        opening = self.parts.suggester.begin(course.turn, course.scored, course.hold.conversation, route)
-        return Pills(opening, course.merge.put_pill)
+        return Pills(self._suggesting(course, route), course.merge.put_pill)
+
+    @asynccontextmanager
+    async def _suggesting(self, course: _Course, route: Route) -> AsyncIterator[PillTrack]:
+        """Within the pills' own money; part of the pill track, so that the answer does not wait for the store."""
+        with_model = await course.pill_purse.reserve()
+        known = course.hold.conversation
+        async with self.parts.suggester.begin(course.turn, course.scored, known, route, with_model=with_model) as track:
+            yield track
 
     def _remember(self, course: _Course, reply: _Reply, outcome: TurnOutcome) -> None:
         """Have the hold write the turn when it lets go: the next turn sees it, wherever it is asked."""
@@ -313,13 +324,15 @@ class Asking:
 
     def _account(self, course: _Course, answered: Answered, pills: Pills) -> None:
         """Settle what was reserved, and learn from a speculation."""
-        spent = sum(each.micros for each in (*answered.costs, *pills.costs))
+        of_pills = sum(each.micros for each in pills.costs)
+        spent = sum(each.micros for each in answered.costs) + of_pills
         if answered.speculation is not None:
             self.governor.went(course.question.tenant.name, answered.speculation)
             spent += answered.speculation.loser_micros
         if pills.at_least:
             spent += course.question.tenant.policy.costs.of_pills()
         self.parts.background.start(course.purse.settle(spent, at_least=cut_off(answered)))
+        self.parts.background.start(course.pill_purse.settle(of_pills, at_least=pills.at_least))
 
     def _report(self, course: _Course, reply: _Reply, receipt: Receipt, outcome: TurnOutcome) -> None:
         """Tell the decision log how the turn ended, and give the judge its share of tier 1's answers."""

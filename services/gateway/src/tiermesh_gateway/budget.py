@@ -102,6 +102,36 @@ class Purse:
         return ceil(micros * policy.budgets.headroom)
 
 
+class PillPurse:
+    """The tenant's own cap on what pills cost in a day, exact over all replicas. Without a cap it does nothing."""
+
+    def __init__(self, question: Question, budgets: Budgets) -> None:
+        """One per question; reserves nothing yet."""
+        policy, tenant = question.tenant.policy, question.tenant
+        self._limit = policy.budgets.pills_per_day_micros
+        self._micros = policy.budgets.pills_per_question_micros or ceil(
+            policy.costs.of_pills() * policy.budgets.headroom
+        )
+        # An account beside the tenant's: no tenant's name has a slash.
+        self._account = f"{tenant.name}/pills"
+        self._day = question.asked_at.astimezone(ZoneInfo(tenant.time_zone)).date().isoformat()
+        self._budgets = budgets
+        self._reservation_id = ""
+
+    async def reserve(self) -> bool:
+        """Set aside what the pills of one question may cost; False when the day has no room for it."""
+        if not self._limit:
+            return True
+        self._reservation_id = uuid4().hex
+        refused = await self._budgets.reserve(self._reservation_id, self._account, self._day, self._micros, self._limit)
+        return refused is None
+
+    async def settle(self, micros: int, *, at_least: bool) -> None:
+        """Book what the pills came to; where that is not known for sure, what was set aside if it is more."""
+        if self._reservation_id:
+            await self._budgets.settle(self._reservation_id, max(micros, self._micros) if at_least else micros)
+
+
 def _until_tomorrow(local: datetime) -> float:
     tomorrow = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     return max(1.0, (tomorrow - local).total_seconds())

@@ -137,9 +137,9 @@ class Suggester(Protocol):
     """Opens pill tracks."""
 
     def begin(
-        self, turn: Turn, scored: Scored | None, conversation: Conversation, route: Route
+        self, turn: Turn, scored: Scored | None, conversation: Conversation, route: Route, *, with_model: bool
     ) -> AbstractAsyncContextManager[PillTrack]:
-        """Start a track; leaving the block stops it."""
+        """Start a track; leaving the block stops it. Without the model the pills are the pack's own words."""
         ...
 
 

@@ -34,12 +34,16 @@ class ExecutorModel:
     seconds: float
     max_cost_micros: int = 0
     max_cost_per_day_micros: int = 0
+    # True when the caller knows that the tenant's money for pills is used up.
+    spent: bool = False
     ledger: list[usage_pb2.LedgerEntry] = field(default_factory=list)
     # True when a call was begun whose cost nobody told.
     at_least: bool = False
 
     async def pieces(self, instructions: str, message: str) -> AsyncGenerator[str, None]:
         """Yield the model's JSON as it comes; raises ModelFailedError with the reason's name."""
+        if self.spent:
+            raise ModelFailedError("budget")
         reserved = self.spend.reserve(
             self.context.tenant, most_per_call=self.max_cost_micros, most_per_day=self.max_cost_per_day_micros
         )

@@ -94,6 +94,7 @@ class SuggesterServicer(rpc.SuggesterServiceServicer):
             self._with.settings.model_seconds,
             begin.max_cost_micros,
             begin.max_cost_per_day_micros,
+            begin.without_model,
         )
 
 

@@ -44,10 +44,10 @@ class GrpcSuggester:
 
     @asynccontextmanager
     async def begin(
-        self, turn: Turn, scored: Scored | None, conversation: Conversation, route: Route
+        self, turn: Turn, scored: Scored | None, conversation: Conversation, route: Route, *, with_model: bool
     ) -> AsyncIterator[PillTrack]:
         """Open a track; leaving the block cancels it."""
-        telling = _Telling(_begin(turn, scored, conversation, route))
+        telling = _Telling(_begin(turn, scored, conversation, route, with_model))
         left = max(turn.question.ends_at - asyncio.get_running_loop().time(), 0.0)
         async with abandoning(self._stub.Suggest(telling.requests(), timeout=left)) as call:
             yield _GrpcTrack(
@@ -161,7 +161,9 @@ class _GrpcTrack:
             raise PillsMissingError(_CAUSES.get(error.code(), "suggester_failed")) from error
 
 
-def _begin(turn: Turn, scored: Scored | None, conversation: Conversation, route: Route) -> pb.SuggestRequest:
+def _begin(
+    turn: Turn, scored: Scored | None, conversation: Conversation, route: Route, with_model: bool
+) -> pb.SuggestRequest:
     policy = turn.question.tenant.policy
     begin = pb.SuggestBegin(
         context=request_context(turn),
@@ -176,5 +178,6 @@ def _begin(turn: Turn, scored: Scored | None, conversation: Conversation, route:
         max_cost_per_day_micros=policy.budgets.pills_per_day_micros,
         asked=[each.question[:_MOST_SHOWN_CHARACTERS] for each in conversation.exchanges[-_MOST_ASKED:]],
         after_answer=duration(policy.pills.deadline_seconds),
+        without_model=not with_model,
     )
     return pb.SuggestRequest(begin=begin)

@@ -33,7 +33,7 @@ from tiermesh.common.v1 import table_pb2 as tiermesh_dot_common_dot_v1_dot_table
 from tiermesh.common.v1 import usage_pb2 as tiermesh_dot_common_dot_v1_dot_usage__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tiermesh/suggester/v1/suggester_service.proto\x12\x15tiermesh.suggester.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a tiermesh/common/v1/context.proto\x1a tiermesh/common/v1/history.proto\x1a\x1dtiermesh/common/v1/pill.proto\x1a tiermesh/common/v1/routing.proto\x1a\x1ftiermesh/common/v1/scores.proto\x1a\x1etiermesh/common/v1/table.proto\x1a\x1etiermesh/common/v1/usage.proto\"\xb4\x02\n\x0eSuggestRequest\x12\x34\n\x05\x62\x65gin\x18\x01 \x01(\x0b\x32#.tiermesh.suggester.v1.SuggestBeginH\x00\x12 \n\x0b\x61nswer_text\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04H\x00\x12\x32\n\x05table\x18\x03 \x01(\x0b\x32!.tiermesh.suggester.v1.TableShapeH\x00\x12\x42\n\x10\x61nswer_completed\x18\x04 \x01(\x0b\x32&.tiermesh.suggester.v1.AnswerCompletedH\x00\x12\x42\n\x10\x61nswer_restarted\x18\x05 \x01(\x0b\x32&.tiermesh.suggester.v1.AnswerRestartedH\x00\x42\x0e\n\x05\x65vent\x12\x05\xbaH\x02\x08\x01\"\x95\x04\n\x0cSuggestBegin\x12;\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\".tiermesh.common.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\x08question\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc0>\x12/\n\x06scores\x18\x03 \x01(\x0b\x32\x1a.tiermesh.common.v1.ScoresH\x00\x88\x01\x01\x12\x33\n\x07history\x18\x04 \x01(\x0b\x32\".tiermesh.common.v1.RoutingHistory\x12(\n\x05route\x18\x05 \x01(\x0e\x32\x19.tiermesh.common.v1.Route\x12:\n\x04mode\x18\x06 \x01(\x0e\x32\".tiermesh.suggester.v1.SuggestModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\x05\x63ount\x18\x07 \x01(\rB\x07\xbaH\x04*\x02\x18\x06\x12\x1e\n\x05shown\x18\x08 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10@\"\x05r\x03\x18\xc8\x01\x12 \n\x0fmax_cost_micros\x18\t \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1e\n\x05\x61sked\x18\n \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10 \"\x05r\x03\x18\xc8\x01\x12/\n\x0c\x61\x66ter_answer\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x17max_cost_per_day_micros\x18\x0c \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x42\t\n\x07_scores\"\x84\x01\n\nTableShape\x12\x35\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x1a.tiermesh.common.v1.ColumnB\x08\xbaH\x05\x92\x01\x02\x10@\x12\x0c\n\x04rows\x18\x02 \x01(\r\x12\x31\n\x06sample\x18\x03 \x03(\x0b\x32\x17.tiermesh.common.v1.RowB\x08\xbaH\x05\x92\x01\x02\x10\x05\"#\n\x0f\x41nswerCompleted\x12\x10\n\x08\x63omplete\x18\x01 \x01(\x08\")\n\x0f\x41nswerRestarted\x12\x16\n\x05\x63\x61use\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\"\xa4\x01\n\x0fSuggestResponse\x12(\n\x04pill\x18\x01 \x01(\x0b\x32\x18.tiermesh.common.v1.PillH\x00\x12\x32\n\x04\x64one\x18\x02 \x01(\x0b\x32\".tiermesh.suggester.v1.SuggestDoneH\x00\x12*\n\x06scores\x18\x03 \x01(\x0b\x32\x1a.tiermesh.common.v1.ScoresB\x07\n\x05\x65vent\"\x91\x02\n\x0bSuggestDone\x12@\n\x07\x64ropped\x18\x01 \x03(\x0b\x32/.tiermesh.suggester.v1.SuggestDone.DroppedEntry\x12/\n\x06ledger\x18\x02 \x03(\x0b\x32\x1f.tiermesh.common.v1.LedgerEntry\x12\x35\n\x12time_to_first_pill\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x66\x61llback_cause\x18\x04 \x01(\t\x12\x10\n\x08\x61t_least\x18\x05 \x01(\x08\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01*^\n\x0bSuggestMode\x12\x1c\n\x18SUGGEST_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12SUGGEST_MODE_EARLY\x10\x01\x12\x19\n\x15SUGGEST_MODE_INFORMED\x10\x02\x32p\n\x10SuggesterService\x12\\\n\x07Suggest\x12%.tiermesh.suggester.v1.SuggestRequest\x1a&.tiermesh.suggester.v1.SuggestResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-tiermesh/suggester/v1/suggester_service.proto\x12\x15tiermesh.suggester.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a tiermesh/common/v1/context.proto\x1a tiermesh/common/v1/history.proto\x1a\x1dtiermesh/common/v1/pill.proto\x1a tiermesh/common/v1/routing.proto\x1a\x1ftiermesh/common/v1/scores.proto\x1a\x1etiermesh/common/v1/table.proto\x1a\x1etiermesh/common/v1/usage.proto\"\xb4\x02\n\x0eSuggestRequest\x12\x34\n\x05\x62\x65gin\x18\x01 \x01(\x0b\x32#.tiermesh.suggester.v1.SuggestBeginH\x00\x12 \n\x0b\x61nswer_text\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x18\x80\x80\x04H\x00\x12\x32\n\x05table\x18\x03 \x01(\x0b\x32!.tiermesh.suggester.v1.TableShapeH\x00\x12\x42\n\x10\x61nswer_completed\x18\x04 \x01(\x0b\x32&.tiermesh.suggester.v1.AnswerCompletedH\x00\x12\x42\n\x10\x61nswer_restarted\x18\x05 \x01(\x0b\x32&.tiermesh.suggester.v1.AnswerRestartedH\x00\x42\x0e\n\x05\x65vent\x12\x05\xbaH\x02\x08\x01\"\xac\x04\n\x0cSuggestBegin\x12;\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\".tiermesh.common.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01\x12\x1c\n\x08question\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc0>\x12/\n\x06scores\x18\x03 \x01(\x0b\x32\x1a.tiermesh.common.v1.ScoresH\x00\x88\x01\x01\x12\x33\n\x07history\x18\x04 \x01(\x0b\x32\".tiermesh.common.v1.RoutingHistory\x12(\n\x05route\x18\x05 \x01(\x0e\x32\x19.tiermesh.common.v1.Route\x12:\n\x04mode\x18\x06 \x01(\x0e\x32\".tiermesh.suggester.v1.SuggestModeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\x05\x63ount\x18\x07 \x01(\rB\x07\xbaH\x04*\x02\x18\x06\x12\x1e\n\x05shown\x18\x08 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10@\"\x05r\x03\x18\xc8\x01\x12 \n\x0fmax_cost_micros\x18\t \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1e\n\x05\x61sked\x18\n \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10 \"\x05r\x03\x18\xc8\x01\x12/\n\x0c\x61\x66ter_answer\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x17max_cost_per_day_micros\x18\x0c \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x15\n\rwithout_model\x18\r \x01(\x08\x42\t\n\x07_scores\"\x84\x01\n\nTableShape\x12\x35\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x1a.tiermesh.common.v1.ColumnB\x08\xbaH\x05\x92\x01\x02\x10@\x12\x0c\n\x04rows\x18\x02 \x01(\r\x12\x31\n\x06sample\x18\x03 \x03(\x0b\x32\x17.tiermesh.common.v1.RowB\x08\xbaH\x05\x92\x01\x02\x10\x05\"#\n\x0f\x41nswerCompleted\x12\x10\n\x08\x63omplete\x18\x01 \x01(\x08\")\n\x0f\x41nswerRestarted\x12\x16\n\x05\x63\x61use\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18P\"\xa4\x01\n\x0fSuggestResponse\x12(\n\x04pill\x18\x01 \x01(\x0b\x32\x18.tiermesh.common.v1.PillH\x00\x12\x32\n\x04\x64one\x18\x02 \x01(\x0b\x32\".tiermesh.suggester.v1.SuggestDoneH\x00\x12*\n\x06scores\x18\x03 \x01(\x0b\x32\x1a.tiermesh.common.v1.ScoresB\x07\n\x05\x65vent\"\x91\x02\n\x0bSuggestDone\x12@\n\x07\x64ropped\x18\x01 \x03(\x0b\x32/.tiermesh.suggester.v1.SuggestDone.DroppedEntry\x12/\n\x06ledger\x18\x02 \x03(\x0b\x32\x1f.tiermesh.common.v1.LedgerEntry\x12\x35\n\x12time_to_first_pill\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x66\x61llback_cause\x18\x04 \x01(\t\x12\x10\n\x08\x61t_least\x18\x05 \x01(\x08\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01*^\n\x0bSuggestMode\x12\x1c\n\x18SUGGEST_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12SUGGEST_MODE_EARLY\x10\x01\x12\x19\n\x15SUGGEST_MODE_INFORMED\x10\x02\x32p\n\x10SuggesterService\x12\\\n\x07Suggest\x12%.tiermesh.suggester.v1.SuggestRequest\x1a&.tiermesh.suggester.v1.SuggestResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -68,24 +68,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANSWERRESTARTED'].fields_by_name['cause']._serialized_options = b'\272H\004r\002\030P'
   _globals['_SUGGESTDONE_DROPPEDENTRY']._loaded_options = None
   _globals['_SUGGESTDONE_DROPPEDENTRY']._serialized_options = b'8\001'
-  _globals['_SUGGESTMODE']._serialized_start=1868
-  _globals['_SUGGESTMODE']._serialized_end=1962
+  _globals['_SUGGESTMODE']._serialized_start=1891
+  _globals['_SUGGESTMODE']._serialized_end=1985
   _globals['_SUGGESTREQUEST']._serialized_start=364
   _globals['_SUGGESTREQUEST']._serialized_end=672
   _globals['_SUGGESTBEGIN']._serialized_start=675
-  _globals['_SUGGESTBEGIN']._serialized_end=1208
-  _globals['_TABLESHAPE']._serialized_start=1211
-  _globals['_TABLESHAPE']._serialized_end=1343
-  _globals['_ANSWERCOMPLETED']._serialized_start=1345
-  _globals['_ANSWERCOMPLETED']._serialized_end=1380
-  _globals['_ANSWERRESTARTED']._serialized_start=1382
-  _globals['_ANSWERRESTARTED']._serialized_end=1423
-  _globals['_SUGGESTRESPONSE']._serialized_start=1426
-  _globals['_SUGGESTRESPONSE']._serialized_end=1590
-  _globals['_SUGGESTDONE']._serialized_start=1593
-  _globals['_SUGGESTDONE']._serialized_end=1866
-  _globals['_SUGGESTDONE_DROPPEDENTRY']._serialized_start=1820
-  _globals['_SUGGESTDONE_DROPPEDENTRY']._serialized_end=1866
-  _globals['_SUGGESTERSERVICE']._serialized_start=1964
-  _globals['_SUGGESTERSERVICE']._serialized_end=2076
+  _globals['_SUGGESTBEGIN']._serialized_end=1231
+  _globals['_TABLESHAPE']._serialized_start=1234
+  _globals['_TABLESHAPE']._serialized_end=1366
+  _globals['_ANSWERCOMPLETED']._serialized_start=1368
+  _globals['_ANSWERCOMPLETED']._serialized_end=1403
+  _globals['_ANSWERRESTARTED']._serialized_start=1405
+  _globals['_ANSWERRESTARTED']._serialized_end=1446
+  _globals['_SUGGESTRESPONSE']._serialized_start=1449
+  _globals['_SUGGESTRESPONSE']._serialized_end=1613
+  _globals['_SUGGESTDONE']._serialized_start=1616
+  _globals['_SUGGESTDONE']._serialized_end=1889
+  _globals['_SUGGESTDONE_DROPPEDENTRY']._serialized_start=1843
+  _globals['_SUGGESTDONE_DROPPEDENTRY']._serialized_end=1889
+  _globals['_SUGGESTERSERVICE']._serialized_start=1987
+  _globals['_SUGGESTERSERVICE']._serialized_end=2099
 # @@protoc_insertion_point(module_scope)

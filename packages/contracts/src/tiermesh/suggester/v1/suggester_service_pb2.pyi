@@ -109,6 +109,7 @@ class SuggestBegin(_message.Message):
     ASKED_FIELD_NUMBER: _builtins.int
     AFTER_ANSWER_FIELD_NUMBER: _builtins.int
     MAX_COST_PER_DAY_MICROS_FIELD_NUMBER: _builtins.int
+    WITHOUT_MODEL_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     route: _routing_pb2.Route.ValueType
     mode: Global___SuggestMode.ValueType
@@ -119,6 +120,10 @@ class SuggestBegin(_message.Message):
     max_cost_per_day_micros: _builtins.int
     """Most that pills of the tenant may cost in a day (UTC), in micro-dollars; 0 is no limit. Kept per
     process of the suggester; once it is reached, fallback pills come.
+    """
+    without_model: _builtins.bool
+    """True when the tenant's money for pills is used up over all replicas: no model is asked, fallback
+    pills come, with the cause `budget`.
     """
     @_builtins.property
     def context(self) -> _context_pb2.RequestContext: ...
@@ -157,10 +162,11 @@ class SuggestBegin(_message.Message):
         asked: _abc.Iterable[_builtins.str] | None = ...,
         after_answer: _duration_pb2.Duration | None = ...,
         max_cost_per_day_micros: _builtins.int = ...,
+        without_model: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_scores", b"_scores", "after_answer", b"after_answer", "context", b"context", "history", b"history", "scores", b"scores"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scores", b"_scores", "after_answer", b"after_answer", "asked", b"asked", "context", b"context", "count", b"count", "history", b"history", "max_cost_micros", b"max_cost_micros", "max_cost_per_day_micros", b"max_cost_per_day_micros", "mode", b"mode", "question", b"question", "route", b"route", "scores", b"scores", "shown", b"shown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_scores", b"_scores", "after_answer", b"after_answer", "asked", b"asked", "context", b"context", "count", b"count", "history", b"history", "max_cost_micros", b"max_cost_micros", "max_cost_per_day_micros", b"max_cost_per_day_micros", "mode", b"mode", "question", b"question", "route", b"route", "scores", b"scores", "shown", b"shown", "without_model", b"without_model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__scores: _TypeAlias = _typing.Literal["scores"]  # noqa: Y015
     _WhichOneofArgType__scores: _TypeAlias = _typing.Literal["_scores", b"_scores"]  # noqa: Y015
