@@ -20,12 +20,14 @@ from tiermesh_aggregator.query import Aggregation, Moment, Query, Viewer
 class Compiler:
     """Compiles questions over one pack. Pure: the database is not asked."""
 
-    def __init__(self, model: SemanticModel, catalog: Catalog) -> None:
+    def __init__(self, model: SemanticModel, catalog: Catalog, *, lateral: bool = True) -> None:
+        """Without `lateral`, for dialects that cannot look up the latest of several rows per record, such as Trino."""
         if model.person is None:
             raise ValueError("a model without people has not been checked")
         self._person = model.person
         self._model = model
         self._catalog = catalog
+        self._lateral = lateral
 
     def compile(
         self,
@@ -47,7 +49,7 @@ class Compiler:
         planned = plan(self._model, query, moment, viewer, beyond=beyond)
         scope = RowScope(self._catalog, self._person, viewer, planned.rules, wide=planned.wide)
         rates = self._model.currencies
-        reporting = Reporting(self._catalog, rates, planned.reporting) if rates else None
+        reporting = Reporting(self._catalog, rates, planned.reporting, lateral=self._lateral) if rates else None
         over = answered(planned, self._model, views, moment) if views else None
         used: tuple[PrecomputedView, ...] = ()
         if over is not None:

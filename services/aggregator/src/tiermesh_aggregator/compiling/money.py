@@ -1,7 +1,8 @@
 """Amounts in several currencies, as SQL: each converted at the rate of its own day, and what had no rate, counted.
 
-A rate holds from its day until the next one of its currency. So the rates are spans, joined by currency and day: the
-key of the rate table makes sure that no more than one span fits, and a join multiplies no record.
+A rate holds from its day until the next one of its currency. The latest one is looked up by a lateral join, which takes
+the rate table's key and is remembered per currency and day; where a dialect has none, the rates are joined as spans. Of
+either no more than one row fits, since currency and day are that key: a join multiplies no record.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ class Reporting:
     catalog: Catalog
     currencies: Currencies
     currency: str
+    lateral: bool = True
+    """Whether the dialect can look a row up per record, the latest of several."""
 
     def spans(self, name: str) -> sa.FromClause:
         """currency, since, until (None for the newest) and rate."""
@@ -36,6 +39,19 @@ class Reporting:
             code.label("currency"), day.label("since"), until.label("until"), table.c[rates.rate].label("rate")
         )
         return chosen.subquery(name)
+
+    def latest(self, name: str, code: Expression, day: Expression) -> sa.FromClause:
+        """since and rate of the newest row of a currency at or before a day."""
+        rates, table = self.currencies, self.catalog.table(self.currencies.table).alias(f"{name}r")
+        since = table.c[rates.date]
+        chosen = sa.select(since.label("since"), table.c[rates.rate].label("rate"))
+        chosen = chosen.where(table.c[rates.currency] == code, since <= day, *self.young(since, day))
+        return chosen.order_by(since.desc()).limit(raw("1")).lateral(name)
+
+    def young(self, since: Expression, day: Expression) -> list[Expression]:
+        """That a rate is not too old, where the model sets a bound."""
+        oldest = self.currencies.max_age_days
+        return [days_between(day, since) <= raw(str(oldest))] if oldest else []
 
 
 @dataclass(frozen=True)
@@ -102,13 +118,12 @@ class Conversion:
         return tables[0], tables[1] if len(tables) > 1 else None
 
     def _span(self, name: str, code: Expression, day: Expression) -> tuple[sa.FromClause, Expression]:
+        if self._reporting.lateral:
+            return self._reporting.latest(name, code, day), sa.true()
         rates = self._reporting.spans(name)
         ends = rates.c.until
         holds = [rates.c.currency == code, rates.c.since <= day, sa.or_(ends.is_(None), ends > day)]
-        oldest = self._reporting.currencies.max_age_days
-        if oldest:
-            holds.append(days_between(day, rates.c.since) <= raw(str(oldest)))
-        return rates, sa.and_(*holds)
+        return rates, sa.and_(*holds, *self._reporting.young(rates.c.since, day))
 
     def joined(self, source: sa.FromClause) -> sa.FromClause:
         """`source` with the rates."""
