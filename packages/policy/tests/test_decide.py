@@ -285,6 +285,7 @@ STRATEGIES = {
     "one tier": ({"kind": "off", "fixed_tier": 1}, Route.TIER1),
     "rules only": ({"kind": "cascade", "depth": "rules"}, Route.TIER2),
     "trained": ({"kind": "cascade", "depth": "local"}, Route.TIER2),
+    "language model alone": ({"kind": "cascade", "depth": "language_model"}, Route.TIER2),
     "hybrid": ({"kind": "cascade"}, Route.TIER2),
     "table": ({"kind": "table", "tiers": {"leave.balance": 1}}, Route.TIER1),
     "three tiers by table": ({"kind": "table", "tiers": {"leave": 3}}, Route.TIER3),

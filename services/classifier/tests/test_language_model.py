@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiermesh_classifier.classifier import Classifier, Question
+from tiermesh_classifier.classifier import Classifier, Depth, Question
 from tiermesh_classifier.history import NO_HISTORY, History, PastTurn
 from tiermesh_classifier.language_model.breaker import CircuitBreaker
 from tiermesh_classifier.language_model.prompt import make_prompt, message
@@ -104,6 +104,30 @@ async def test_an_uncertain_intent_becomes_the_models_and_says_so(bench: Callabl
     assert f"language_model={second}" in [evidence.name for evidence in refined.axes["intent"].evidence]
     assert found.outcomes[-1] is Outcome.REFINED
     assert sum(refined.axes["intent"].distribution.values()) == pytest.approx(1.0)
+
+
+async def test_alone_the_model_labels_whatever_no_rule_settles_and_the_trained_model_nothing(
+    bench: Callable[..., Bench],
+) -> None:
+    found = bench()
+    question = Question(UNSURE, NO_HISTORY, Calendar(TODAY))
+    ruled = found.classifier.score(question, Depth.LANGUAGE_MODEL)
+    assert ruled == found.classifier.score(question, Depth.RULES)
+    usual = {"intent": "expenses.status", "cardinality": "one", "temporal": "now", "aggregation": "none"}
+    model = FakeModel(labels(**usual, position="opening"))
+
+    refined = await found.stage.refine(found.classifier, question, ruled, model)
+
+    silent = {axis for axis in usual if ruled.axes[axis].label == NO_SIGNAL}
+    assert silent
+    assert {refined.axes[axis].stage for axis in silent} == {Stage.LLM}
+    assert Stage.TRAINED not in {refined.axes[axis].stage for axis in AXES}
+    assert {axis: refined.axes[axis].label for axis in usual} == usual
+    assert len(model.asked) == 1
+
+    failed = await found.stage.refine(found.classifier, question, ruled, FakeModel(ModelUnavailableError()))
+    assert failed is ruled
+    assert failed.confidence.value == 0.0
 
 
 async def test_a_sure_question_costs_no_call(bench: Callable[..., Bench]) -> None:

@@ -171,8 +171,28 @@ async def test_an_answer_says_how_long_the_language_model_takes_where_there_is_o
     assert response.language_model_time.ToNanoseconds() == int((seconds or 0.0) * 1e9)
 
 
+@pytest.mark.parametrize(
+    ("depth", "asked"),
+    [(pb.DEPTH_FULL, 1), (pb.DEPTH_LANGUAGE_MODEL, 1), (pb.DEPTH_LOCAL, 0), (pb.DEPTH_RULES, 0)],
+)
+async def test_the_language_model_is_asked_at_the_depths_that_have_it(classifier, executor, depth, asked) -> None:
+    stage = SameScores()
+    servicer = ClassifierServicer(
+        Live(classifier), executor, inline_characters=600, fiscal_start_month=1, uncertain=lambda context: stage
+    )
+    context = RequestContext(request_id="r1", tenant="acme", pack_version="hr@1.0.0")
+
+    await servicer.Classify(pb.ClassifyRequest(context=context, text="my leave balance", depth=depth), None)
+
+    assert stage.asked == asked
+
+
 class SameScores:
     """A language-model stage that never says better."""
 
+    def __init__(self) -> None:
+        self.asked = 0
+
     async def refine(self, classifier: Classifier, question: Question, scores: Scores) -> Scores:
+        self.asked += 1
         return scores

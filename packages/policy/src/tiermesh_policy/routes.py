@@ -70,6 +70,9 @@ class OverBudget(StrEnum):
 class Depth(StrEnum):
     """Which stages of the classifier a tenant pays for."""
 
+    # Rules and the trained model, and the language model for what stays uncertain.
     FULL = "full"
     LOCAL = "local"
     RULES = "rules"
+    # The language model for whatever no rule settles; the trained model labels nothing.
+    LANGUAGE_MODEL = "language_model"

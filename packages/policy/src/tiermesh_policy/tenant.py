@@ -92,7 +92,7 @@ class Strategy:
     tiers: Mapping[str, Tier] = field(default_factory=dict)
     # For `self`: pairs of tier 1's stated confidence and its measured share of right answers, both rising.
     calibration: tuple[tuple[Share, Share], ...] = ()
-    # Rules alone, with the trained model, or with the language model for what stays uncertain.
+    # Rules alone, rules and trained model, the language model alone, or all of them, each for what is left uncertain.
     depth: Depth = Depth.FULL
     # Longest that a turn waits for the language model beyond the local stages. Absent waits as long as the classifier
     # says that stage takes, 0 goes without it. No turn waits where the classifier has no such stage.
@@ -152,7 +152,7 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a tenant may ask of one gateway process; 0 is no limit."""
+    """How much a tenant may ask, over all replicas of the gateway; 0 is no limit."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 

@@ -40,6 +40,7 @@ class Depth(Enum):
     """How far a turn is looked at."""
 
     RULES = "rules"
+    LANGUAGE_MODEL = "language_model"
     LOCAL = "local"
     FULL = "full"
 
@@ -93,7 +94,7 @@ class Classifier:
         clean = steered(question.text)
         reading = self._reader.read(clean.rest, question.calendar)
         hits = self._rules.hits(reading)
-        if depth is Depth.RULES:
+        if depth in (Depth.RULES, Depth.LANGUAGE_MODEL):
             axes = {axis: self._rules.score(axis, hits) for axis in AXES}
             confidence = Confidence(0.0, self._rules.version)
         else:

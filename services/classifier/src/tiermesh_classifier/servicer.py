@@ -69,7 +69,7 @@ class ClassifierServicer(ClassifierServiceServicer):
         depth = depth_of(request.depth)
         local = await self._scored(classifier, question, depth)
         scores = local
-        if depth is Depth.FULL and self._uncertain is not None:
+        if depth in (Depth.FULL, Depth.LANGUAGE_MODEL) and self._uncertain is not None:
             scores = await self._uncertain(request.context).refine(classifier, question, local)
         self._metrics.scored(scores)
         shadow = await self._shadowed(question, depth, local, request.context)

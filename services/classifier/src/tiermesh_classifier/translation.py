@@ -38,6 +38,7 @@ _DEPTHS = {
     pb.DEPTH_FULL: Depth.FULL,
     pb.DEPTH_LOCAL: Depth.LOCAL,
     pb.DEPTH_RULES: Depth.RULES,
+    pb.DEPTH_LANGUAGE_MODEL: Depth.LANGUAGE_MODEL,
 }
 _K = TypeVar("_K")
 

@@ -15,7 +15,13 @@ from tiermesh_gateway.approval import approves
 from tiermesh_gateway.conversations import Conversation
 from tiermesh_gateway.question import Scored, Turn
 
-_DEPTHS = {Depth.FULL: pb.DEPTH_FULL, Depth.LOCAL: pb.DEPTH_LOCAL, Depth.RULES: pb.DEPTH_RULES}
+_DEPTHS = {
+    Depth.FULL: pb.DEPTH_FULL,
+    Depth.LOCAL: pb.DEPTH_LOCAL,
+    Depth.RULES: pb.DEPTH_RULES,
+    Depth.LANGUAGE_MODEL: pb.DEPTH_LANGUAGE_MODEL,
+}
+_ASKS_MODEL = (Depth.FULL, Depth.LANGUAGE_MODEL)
 
 
 class GrpcClassifier:
@@ -55,7 +61,7 @@ class GrpcClassifier:
 
     def _patience(self, strategy: Strategy) -> float:
         """How long one turn is waited for: as long as the stages take that its tenant asks for."""
-        if strategy.depth is not Depth.FULL:
+        if strategy.depth not in _ASKS_MODEL:
             return self._seconds
         most = strategy.language_model_seconds
         return self._seconds + (self._model_seconds if most is None else min(most, self._model_seconds))

@@ -37,6 +37,10 @@ class _DepthEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Depth.ValueType
     """Rules and trained model only."""
     DEPTH_RULES: _Depth.ValueType  # 3
     """Rules only."""
+    DEPTH_LANGUAGE_MODEL: _Depth.ValueType  # 4
+    """The language model for every axis that no rule settles; the trained model labels none. Without that stage, or where
+    it gives nothing, like DEPTH_RULES.
+    """
 
 class Depth(_Depth, metaclass=_DepthEnumTypeWrapper):
     """Which stages may run."""
@@ -49,6 +53,10 @@ DEPTH_LOCAL: Depth.ValueType  # 2
 """Rules and trained model only."""
 DEPTH_RULES: Depth.ValueType  # 3
 """Rules only."""
+DEPTH_LANGUAGE_MODEL: Depth.ValueType  # 4
+"""The language model for every axis that no rule settles; the trained model labels none. Without that stage, or where
+it gives nothing, like DEPTH_RULES.
+"""
 Global___Depth: _TypeAlias = Depth  # noqa: Y015
 
 @_typing.final
