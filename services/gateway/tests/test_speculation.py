@@ -7,13 +7,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from tiermesh.common.v1 import routing_pb2
+from tiermesh_gateway.adapters.accounts import SharedAccounts
+from tiermesh_gateway.adapters.database import open_database
+from tiermesh_gateway.adapters.tables import SCHEMA
 from tiermesh_gateway.answer import AnswerTrack
 from tiermesh_gateway.budget import Purse
+from tiermesh_gateway.errors import StoreUnavailable
 from tiermesh_gateway.events import AnswerEnd, Bounced, CallCost, Committed, Event, Finished, Kind, Speculated, Stop
 from tiermesh_gateway.question import Turn
 from tiermesh_gateway.speculation import Governor, first_call_micros
@@ -226,29 +231,53 @@ def policy(**speculation: Any) -> TenantPolicy:
     return replace(TenantPolicy(), speculation=Speculation(**{"share": 0.2, "second_micros": 1_000_000} | speculation))
 
 
-def test_the_governor_keeps_to_the_tenant_s_share() -> None:
-    governor, started = Governor(), 0
+@pytest.fixture
+async def governor(tmp_path: Path) -> AsyncIterator[Governor]:
+    database = await open_database(str(tmp_path / "store.sqlite"), SCHEMA)
+    yield Governor(SharedAccounts(database, "this"))
+    await database.close()
+
+
+async def asked(governor: Governor, tenant: str, policy: TenantPolicy) -> str:
+    governor.count(tenant)
+    return await governor.held_back(tenant, policy)
+
+
+async def test_the_governor_keeps_to_the_tenant_s_share(governor: Governor) -> None:
+    started = 0
     for number in range(1, 101):
-        if not governor.held_back("acme", policy()):
-            governor.started("acme")
-            started += 1
+        started += not await asked(governor, "acme", policy())
         assert started <= 0.2 * number
     assert started == 20
     # Another tenant's share is its own.
-    assert [governor.held_back("globex", policy()) for _ in range(5)] == ["share"] * 4 + [""]
+    assert [await asked(governor, "globex", policy()) for _ in range(5)] == ["share"] * 4 + [""]
 
 
-def test_the_governor_starts_no_second_tier_that_costs_more_than_the_time_is_worth() -> None:
-    governor, everything = Governor(), policy(share=1.0)
-    assert governor.held_back("acme", policy(share=1.0, second_micros=100)) == "cost"
-    assert governor.held_back("acme", everything) == ""
+async def test_the_governor_starts_no_second_tier_that_costs_more_than_the_time_is_worth(governor: Governor) -> None:
+    everything = policy(share=1.0)
+    assert await asked(governor, "acme", policy(share=1.0, second_micros=100)) == "cost"
+    assert await asked(governor, "acme", everything) == ""
     # Tier 1 always wins: the second tier brings nothing, and it shows.
     thrifty = policy(share=1.0, second_micros=50_000)
-    assert governor.held_back("acme", thrifty) == ""
+    assert await asked(governor, "acme", thrifty) == ""
     for _ in range(20):
-        governor.went("acme", Speculated(Tier.ONE, 14_000, 0.0))
-    assert governor.held_back("acme", thrifty) == "cost"
+        await governor.went("acme", Speculated(Tier.ONE, 14_000, 0.0))
+    assert await asked(governor, "acme", thrifty) == "cost"
     # Until tier 2 is needed again, often and after a long wait.
     for _ in range(20):
-        governor.went("acme", Speculated(Tier.TWO, 1_000, 4.0))
-    assert governor.held_back("acme", thrifty) == ""
+        await governor.went("acme", Speculated(Tier.TWO, 1_000, 4.0))
+    assert await asked(governor, "acme", thrifty) == ""
+
+
+async def test_without_a_store_no_second_tier_is_started_and_no_question_is_lost(governor: Governor) -> None:
+    accounts = governor._accounts
+    governor._accounts = cast(Any, AwayAccounts())
+    assert [await asked(governor, "acme", policy(share=0.5)) for _ in range(3)] == ["store"] * 3
+    governor._accounts = accounts
+    # The three that it could not tell of count, too.
+    assert [await asked(governor, "acme", policy(share=0.5)) for _ in range(3)] == ["", "", ""]
+
+
+class AwayAccounts:
+    async def change(self, tenant: str, topic: str, step: object) -> object:
+        raise StoreUnavailable("away")

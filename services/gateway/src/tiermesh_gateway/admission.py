@@ -1,23 +1,21 @@
-"""Who is let in: rate and concurrency per tenant, and what is left out when this process has too much to do.
+"""Who is let in, and what is left out when this process has too much to do. A started answer is never ended.
 
-Counted per process: with N replicas a tenant may do N times as much. A started answer is never ended.
+What a tenant may do is counted over all replicas (`leases`); what a process can do, by each.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tiermesh_policy.tenant import Limits
 
-from tiermesh_gateway.errors import Overloaded, RateLimited
+from tiermesh_gateway.errors import Overloaded
+from tiermesh_gateway.leases import Leases
 
-_BUSY_RETRY_SECONDS = 1.0
-# A tenant's bucket is forgotten when it has been full for this long.
-_MOST_TENANTS = 10_000
 # Measurements that must all be late: half a second of them.
 _LAGS = 5
 
@@ -36,11 +34,10 @@ class Capacity:
 class Admission:
     """The questions of this process."""
 
-    def __init__(self, capacity: Capacity) -> None:
+    def __init__(self, capacity: Capacity, leases: Leases) -> None:
         self._capacity = capacity
+        self._leases = leases
         self._running = 0
-        self._by_tenant: dict[str, int] = {}
-        self._buckets: dict[str, _Bucket] = {}
         self._lags = deque([0.0], maxlen=_LAGS)
 
     @property
@@ -64,24 +61,21 @@ class Admission:
         """False when no second tier is started: the second thing to go."""
         return self.pressure <= self._capacity.speculation_until
 
-    @contextmanager
-    def admitted(self, tenant: str, limits: Limits) -> Iterator[None]:
-        """Count a new question while it is answered. RateLimited, Overloaded."""
-        running = self._by_tenant.get(tenant, 0)
-        if limits.concurrent and running >= limits.concurrent:
-            raise RateLimited(_BUSY_RETRY_SECONDS)
+    @asynccontextmanager
+    async def admitted(self, tenant: str, limits: Limits) -> AsyncIterator[None]:
+        """Count a new question while it is answered. RateLimited, Overloaded, StoreUnavailable."""
+        # In memory and first: a process that has too much to do asks nobody.
         if self.pressure >= 1.0:
             raise Overloaded
-        self._take_token(tenant, limits)
         self._running += 1
-        self._by_tenant[tenant] = running + 1
         try:
-            yield
+            await self._leases.take(tenant, limits)
+            try:
+                yield
+            finally:
+                self._leases.release(tenant, limits)
         finally:
             self._running -= 1
-            self._by_tenant[tenant] -= 1
-            if not self._by_tenant[tenant]:
-                del self._by_tenant[tenant]
 
     async def watch_lag(self, every: float = 0.1) -> None:
         """Measure how late the event loop is, for as long as it runs."""
@@ -94,34 +88,3 @@ class Admission:
     def was_late(self, seconds: float) -> None:
         """Take one measurement."""
         self._lags.append(seconds)
-
-    def _take_token(self, tenant: str, limits: Limits) -> None:
-        if not limits.per_second:
-            return
-        now = asyncio.get_running_loop().time()
-        bucket = self._buckets.get(tenant)
-        if bucket is None or bucket.limits != limits:
-            while len(self._buckets) >= _MOST_TENANTS:
-                del self._buckets[next(iter(self._buckets))]
-            bucket = self._buckets[tenant] = _Bucket(limits, float(limits.burst), now)
-        wait = bucket.take(now)
-        if wait > 0:
-            raise RateLimited(wait)
-
-
-@dataclass(slots=True)
-class _Bucket:
-    """Tokens of one tenant."""
-
-    limits: Limits
-    tokens: float
-    at: float
-
-    def take(self, now: float) -> float:
-        """Take one; the seconds until there is one when there is none."""
-        self.tokens = min(float(self.limits.burst), self.tokens + (now - self.at) * self.limits.per_second)
-        self.at = now
-        if self.tokens >= 1.0:
-            self.tokens -= 1.0
-            return 0.0
-        return (1.0 - self.tokens) / self.limits.per_second

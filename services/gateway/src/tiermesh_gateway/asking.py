@@ -119,7 +119,7 @@ class Asking:
         return answer
 
     async def _answer(self, question: Question, merge: Merge[Event]) -> None:
-        with self.admission.admitted(question.tenant.name, question.tenant.policy.limits):
+        async with self.admission.admitted(question.tenant.name, question.tenant.policy.limits):
             await self._answer_admitted(question, merge)
 
     async def _answer_admitted(self, question: Question, merge: Merge[Event]) -> None:
@@ -198,17 +198,15 @@ class Asking:
             course.hold.conversation.history(),
             self.parts.health.now(),
             course.question.min_tier,
-            held_back=self._held_back(course.question),
+            held_back="load" if policy.speculation.share > 0 and not self.admission.speculation else "",
         )
-        return course.inputs.decide()
-
-    def _held_back(self, question: Question) -> str:
-        """Why no second tier may be started now."""
-        if question.tenant.policy.speculation.share <= 0:
-            return ""
-        if not self.admission.speculation:
-            return "load"
-        return self.governor.held_back(question.tenant.name, question.tenant.policy)
+        decision = course.inputs.decide()
+        if policy.speculation.share > 0:
+            self.governor.count(course.question.tenant.name)
+        if decision.speculate and (why := await self.governor.held_back(course.question.tenant.name, policy)):
+            course.inputs = replace(course.inputs, held_back=why)
+            decision = course.inputs.decide()
+        return decision
 
     async def _within_budget(self, course: _Course, decision: Decision) -> Decision:
         """Reserve; over budget decide again, as the tenant's policy says."""
@@ -229,8 +227,6 @@ class Asking:
         route = decision.route
         if route is None:
             raise NoRouteAvailable(decision.reasons[-1].detail)
-        if decision.speculate:
-            self.governor.started(course.question.tenant.name)
         scored, turn = course.scored, course.turn
         made = DecisionMade(
             decision_id=uuid4().hex,
@@ -327,7 +323,7 @@ class Asking:
         of_pills = sum(each.micros for each in pills.costs)
         spent = sum(each.micros for each in answered.costs) + of_pills
         if answered.speculation is not None:
-            self.governor.went(course.question.tenant.name, answered.speculation)
+            self.parts.background.start(self.governor.went(course.question.tenant.name, answered.speculation))
             spent += answered.speculation.loser_micros
         if pills.at_least:
             spent += course.question.tenant.policy.costs.of_pills()

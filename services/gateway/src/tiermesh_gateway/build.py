@@ -22,6 +22,7 @@ from tiermesh_runtime.settings import with_password
 from tiermesh_runtime.spool import Spool
 from tiermesh_runtime.startup import StartupError
 
+from tiermesh_gateway.adapters.accounts import SharedAccounts
 from tiermesh_gateway.adapters.classifier import GrpcClassifier
 from tiermesh_gateway.adapters.database import Database, open_database
 from tiermesh_gateway.adapters.executors import GrpcExecutors
@@ -35,6 +36,7 @@ from tiermesh_gateway.adapters.suggester import GrpcSuggester
 from tiermesh_gateway.adapters.summarizer import GrpcSummarizer
 from tiermesh_gateway.adapters.surroundings import TaskSurroundings
 from tiermesh_gateway.adapters.tables import SCHEMA
+from tiermesh_gateway.adapters.thresholds import KeptThresholds
 from tiermesh_gateway.adapters.vocabularies import PackVocabularies
 from tiermesh_gateway.adapters.wire import packed
 from tiermesh_gateway.admission import Admission, Capacity
@@ -43,6 +45,7 @@ from tiermesh_gateway.background import Background
 from tiermesh_gateway.errors import StoreUnavailable
 from tiermesh_gateway.identity import KeySource, TokenVerifier
 from tiermesh_gateway.keysets import JwksFile, JwksUrl, KeysUnusableError, fetch_text
+from tiermesh_gateway.leases import Leases
 from tiermesh_gateway.requests import SharedRuns
 from tiermesh_gateway.sampling import Sampler
 from tiermesh_gateway.servicer import GatewayServicer
@@ -54,6 +57,7 @@ from tiermesh_gateway.turns import Holding, TurnOrder
 SERVICE = "tiermesh.gateway.v1.GatewayService"
 _FORGET_EVERY_SECONDS = 3600.0
 _WARM_UP_SECONDS = 2.0
+_TELL_EVERY_SECONDS = 1.0
 _CLASSIFY = ("/tiermesh.classifier.v1.ClassifierService/Classify",)
 _PERFORM = ("/tiermesh.aggregator.v1.AggregatorService/PerformAction",)
 _RECORD = tuple(f"/tiermesh.insights.v1.InsightsService/Record{kind}" for kind in ("Decisions", "Outcomes", "Pills"))
@@ -110,8 +114,12 @@ async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
         # Runs that are ended at the close still have their last words to write.
         stack.push_async_callback(background.finish)
         stack.push_async_callback(runs.close)
-        admission = Admission(Capacity(settings.most_questions, settings.lag_seconds))
-        follower = PolicyFollower(insights, principal, tenants.set_threshold)
+        accounts = SharedAccounts(database, holder)
+        leases, governor = Leases(accounts, background), Governor(accounts)
+        admission = Admission(Capacity(settings.most_questions, settings.lag_seconds), leases)
+        follower = PolicyFollower(insights, principal, tenants.set_threshold, KeptThresholds(database))
+        await follower.restore()
+        await stack.enter_async_context(_beside(_tell(leases, governor)))
         await stack.enter_async_context(_chores(settings, tenants, store, admission, follower))
         servicer = GatewayServicer(
             verifier=verifier,
@@ -120,7 +128,7 @@ async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
                 parts,
                 Holding(TurnOrder(wait_seconds=settings.busy_seconds), store, background),
                 admission,
-                Governor(),
+                governor,
                 Sampler(),
                 settings.context_characters,
             ),
@@ -144,6 +152,17 @@ async def _keys(settings: GatewaySettings, stack: AsyncExitStack) -> KeySource:
         raise StartupError(f"TIERMESH_GATEWAY_JWKS{'' if settings.jwks else '_URL'}: {error}") from error
     await stack.enter_async_context(_beside(keys.keep_fresh()))
     return keys
+
+
+async def _tell(leases: Leases, governor: Governor) -> None:
+    """Tell the other replicas what this one does not need, and how much it was asked."""
+    while True:
+        await asyncio.sleep(_TELL_EVERY_SECONDS)
+        try:
+            await leases.give_back_idle()
+            await governor.tell()
+        except StoreUnavailable as error:
+            structlog.get_logger().warning("store_unavailable", problem=str(error))
 
 
 @asynccontextmanager

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from tiermesh_policy import Decision, Health, Route, Tier
 
 from tiermesh_gateway.conversations import Conversation, Exchange, TurnRecord
 from tiermesh_gateway.events import DecisionMade, PillsDone, Receipt, Saying
 from tiermesh_gateway.question import Owner, Question, Scored, Turn
+
+T = TypeVar("T")
 
 
 class ExecutorLostError(Exception):
@@ -241,6 +243,27 @@ class Budgets(Protocol):
 
     async def settle(self, reservation_id: str, micros: int) -> None:
         """Book what it came to and give back the rest. Settling again does nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The moment of a step: seconds since 1970, this process and all that are alive."""
+
+    now: float
+    holder: str
+    alive: frozenset[str]
+
+
+# From the state as it is (JSON, empty at first) to the next, and a result. Pure: it may run in another thread.
+Step = Callable[[Mapping[str, Any], Present], tuple[Mapping[str, Any], T]]
+
+
+class Accounts(Protocol):
+    """What replicas count together, per tenant and topic: steps come one after the other, whoever takes them."""
+
+    async def change(self, tenant: str, topic: str, step: Step[T]) -> T:
+        """Take one step. StoreUnavailable when none was taken."""
         ...
 
 

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Generic, TypeVar
 
 from tiermesh_policy import Route, TenantPolicy
 
+from tiermesh_gateway.errors import StoreUnavailable
 from tiermesh_gateway.events import Committed, Saying, Speculated
+from tiermesh_gateway.ports import Accounts, Present
 
 E = TypeVar("E")
+T = TypeVar("T")
+
+TOPIC = "speculation"
 
 _MOST_WAITING = 64
 _MEMORY = 1_000.0
@@ -93,8 +98,8 @@ async def first_to_commit(cheap: Branch[E], dear: Branch[E]) -> Branch[E]:
 
 
 @dataclass(slots=True)
-class _Account:
-    """What speculating has brought one tenant so far; what is long ago fades."""
+class Account:
+    """What speculating has brought one tenant so far, at all replicas; what is long ago fades."""
 
     questions: float = 0.0
     speculated: float = 0.0
@@ -104,44 +109,81 @@ class _Account:
     # Of losers at tier 2; None until one was seen.
     loser_micros: float | None = None
 
-    def fade(self) -> None:
+    def count(self, questions: int) -> None:
+        """Questions of a tenant that speculates, whatever became of them."""
+        self.questions += questions
         if self.questions > _MEMORY:
             self.questions /= 2
             self.speculated /= 2
 
+    def permit(self, policy: TenantPolicy) -> str:
+        """Count one speculation against the share; why it may not be, or empty where it may."""
+        if self.speculated + 1 > policy.speculation.share * self.questions:
+            return "share"
+        needed = self.needed / (self.needed + self.not_needed)
+        worth = needed * (self.seconds_saved / self.needed) * policy.speculation.second_micros
+        loser = first_call_micros(policy, Route.TIER2) if self.loser_micros is None else self.loser_micros
+        if worth < (1 - needed) * loser:
+            return "cost"
+        self.speculated += 1
+        return ""
+
+    def learn(self, speculated: Speculated) -> None:
+        """Take in how one went."""
+        if speculated.winner > Route.TIER1.tier:
+            self.needed += 1
+            self.seconds_saved += speculated.seconds_saved
+            return
+        self.not_needed += 1
+        micros = float(speculated.loser_micros)
+        self.loser_micros = micros if self.loser_micros is None else (4 * self.loser_micros + micros) / 5
+
 
 class Governor:
-    """Holds speculation to what it is worth and to each tenant's share. Counted per process."""
+    """Holds speculation to what it is worth and to each tenant's share, over all replicas.
 
-    def __init__(self) -> None:
-        self._accounts: dict[str, _Account] = {}
+    Only a turn that would speculate asks the shared account. What other replicas have not told yet, for a second, are
+    questions, never speculations: the share is kept to the letter and may only be used a little late.
+    """
 
-    def held_back(self, tenant: str, policy: TenantPolicy) -> str:
-        """Why no second tier may be started for this tenant's next question; empty where it may."""
-        account = self._accounts.setdefault(tenant, _Account())
-        account.questions += 1
-        account.fade()
-        if account.speculated + 1 > policy.speculation.share * account.questions:
-            return "share"
-        needed = account.needed / (account.needed + account.not_needed)
-        worth = needed * (account.seconds_saved / account.needed) * policy.speculation.second_micros
-        loser = first_call_micros(policy, Route.TIER2) if account.loser_micros is None else account.loser_micros
-        return "cost" if worth < (1 - needed) * loser else ""
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._untold: dict[str, int] = {}
 
-    def started(self, tenant: str) -> None:
-        """Count one against the share, from its beginning."""
-        self._accounts.setdefault(tenant, _Account()).speculated += 1
+    def count(self, tenant: str) -> None:
+        """A question of a tenant that speculates."""
+        self._untold[tenant] = self._untold.get(tenant, 0) + 1
 
-    def went(self, tenant: str, speculated: Speculated) -> None:
-        """Learn from one that was run."""
-        account = self._accounts.setdefault(tenant, _Account())
-        if speculated.winner > Route.TIER1.tier:
-            account.needed += 1
-            account.seconds_saved += speculated.seconds_saved
-            return
-        account.not_needed += 1
-        micros = float(speculated.loser_micros)
-        account.loser_micros = micros if account.loser_micros is None else (4 * account.loser_micros + micros) / 5
+    async def held_back(self, tenant: str, policy: TenantPolicy) -> str:
+        """Why the second tier of this tenant's turn may not be started; empty where it may, and then it is counted."""
+        try:
+            return await self._step(tenant, lambda account: account.permit(policy))
+        except StoreUnavailable:
+            return "store"
+
+    async def went(self, tenant: str, speculated: Speculated) -> None:
+        """Learn from one that was run. StoreUnavailable."""
+        await self._step(tenant, lambda account: account.learn(speculated))
+
+    async def tell(self) -> None:
+        """Tell the other replicas of this one's questions. StoreUnavailable."""
+        for tenant in list(self._untold):
+            await self._step(tenant, lambda account: None)
+
+    async def _step(self, tenant: str, change: Callable[[Account], T]) -> T:
+        told = self._untold.pop(tenant, 0)
+
+        def step(state: Mapping[str, Any], _present: Present) -> tuple[Mapping[str, Any], T]:
+            account = Account(**state)
+            account.count(told)
+            result = change(account)
+            return asdict(account), result
+
+        try:
+            return await self._accounts.change(tenant, TOPIC, step)
+        except BaseException:
+            self._untold[tenant] = self._untold.get(tenant, 0) + told
+            raise
 
 
 def first_call_micros(policy: TenantPolicy, route: Route) -> int:

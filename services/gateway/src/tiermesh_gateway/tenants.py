@@ -79,8 +79,11 @@ class TenantBook:
             raise UnknownTenant
         return tenant
 
-    def set_threshold(self, name: str, live: LiveThreshold | None) -> None:
-        """Take a threshold that was set at run time, or go back to the file's; one out of bounds changes nothing."""
+    def set_threshold(self, name: str, live: LiveThreshold | None) -> bool:
+        """Take a threshold that was set at run time, or go back to the file's.
+
+        False for one out of bounds, which changes nothing.
+        """
         if live is None:
             self._live.pop(name, None)
         else:
@@ -89,9 +92,10 @@ class TenantBook:
                 structlog.get_logger().error(
                     "threshold_refused", tenant=name, threshold=live.value, version=live.version
                 )
-                return
+                return False
             self._live[name] = live
         self._by_name = self._named()
+        return True
 
     def _named(self) -> dict[str, Tenant]:
         """The tenants as they are served: with what was set at run time, where their file allows it."""

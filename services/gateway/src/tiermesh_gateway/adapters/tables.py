@@ -45,6 +45,15 @@ CREATE TABLE IF NOT EXISTS requests (
     PRIMARY KEY (tenant, subject, request_id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS requests_by_expiry ON requests (expires_at);
+-- What replicas count together, as JSON: rate and concurrency, speculation.
+CREATE TABLE IF NOT EXISTS accounts (
+    tenant TEXT NOT NULL, topic TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (tenant, topic)
+) WITHOUT ROWID;
+-- Thresholds that insights set; applied is 0 where the tenant's file stands again.
+CREATE TABLE IF NOT EXISTS live_thresholds (
+    tenant TEXT NOT NULL, threshold REAL NOT NULL, version TEXT NOT NULL, applied INTEGER NOT NULL,
+    set_at REAL NOT NULL, PRIMARY KEY (tenant)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS budgets (
     tenant TEXT NOT NULL, day TEXT NOT NULL, spent INTEGER NOT NULL, reserved INTEGER NOT NULL,
     PRIMARY KEY (tenant, day)
