@@ -42,6 +42,7 @@ from tiermesh_gateway.adapters.wire import packed
 from tiermesh_gateway.admission import Admission, Capacity
 from tiermesh_gateway.asking import Asking, Parts
 from tiermesh_gateway.background import Background
+from tiermesh_gateway.certificates import CallersUnusableError, CertificateCallers
 from tiermesh_gateway.errors import StoreUnavailable
 from tiermesh_gateway.identity import KeySource, TokenVerifier
 from tiermesh_gateway.keysets import JwksFile, JwksUrl, KeysUnusableError, fetch_text
@@ -123,6 +124,7 @@ async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
         await stack.enter_async_context(_chores(settings, tenants, store, admission, follower))
         servicer = GatewayServicer(
             verifier=verifier,
+            certificates=_certificate_callers(settings),
             tenants=tenants,
             asking=Asking(
                 parts,
@@ -163,6 +165,15 @@ async def _tell(leases: Leases, governor: Governor) -> None:
             await governor.tell()
         except StoreUnavailable as error:
             structlog.get_logger().warning("store_unavailable", problem=str(error))
+
+
+def _certificate_callers(settings: GatewaySettings) -> CertificateCallers | None:
+    if settings.certificate_callers is None:
+        return None
+    try:
+        return CertificateCallers(settings.certificate_callers, look_every=settings.reload_seconds)
+    except CallersUnusableError as error:
+        raise StartupError(f"TIERMESH_GATEWAY_CERTIFICATE_CALLERS:\n{error}") from error
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from tiermesh_policy import Scores, TenantPolicy, Tier, Vocabulary
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The person who asks, as the token says."""
+    """Who asks, as the token or the certificate says."""
 
     tenant: str
     subject: str

@@ -24,6 +24,7 @@ from tiermesh_gateway.adapters.surroundings import CONSOLE_SECONDS, TaskSurround
 from tiermesh_gateway.adapters.translate import tier_of, timestamp
 from tiermesh_gateway.adapters.wire import ask_response, unpacked
 from tiermesh_gateway.asking import Asking
+from tiermesh_gateway.certificates import CertificateCallers
 from tiermesh_gateway.errors import GatewayError, InvalidInput, UnknownRequest
 from tiermesh_gateway.identity import TokenVerifier
 from tiermesh_gateway.ports import OutcomeSource, Recorder
@@ -52,6 +53,7 @@ class GatewayServicer(rpc.GatewayServiceServicer):
         self,
         *,
         verifier: TokenVerifier,
+        certificates: CertificateCallers | None = None,
         tenants: TenantBook,
         asking: Asking,
         runs: SharedRuns,
@@ -61,6 +63,7 @@ class GatewayServicer(rpc.GatewayServiceServicer):
         aggregator: grpc.aio.Channel,
     ) -> None:
         self._verifier = verifier
+        self._certificates = certificates
         self._tenants = tenants
         self._asking = asking
         self._runs = runs
@@ -176,7 +179,12 @@ class GatewayServicer(rpc.GatewayServiceServicer):
     async def _identify(self, context: Context) -> tuple[Caller, Tenant]:
         metadata = dict(context.invocation_metadata() or ())
         authorization = metadata.get("authorization", "")
-        caller = await self._verifier.verify(authorization if isinstance(authorization, str) else "")
+        certificate = next(iter(context.auth_context().get("x509_pem_cert", ())), None)
+        if not authorization and certificate and self._certificates is not None:
+            caller = self._certificates.caller(certificate)
+        else:
+            # Also where there is a certificate: the console's is its own, and the token says for whom it calls.
+            caller = await self._verifier.verify(authorization if isinstance(authorization, str) else "")
         return caller, self._tenants.get(caller.tenant)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -31,6 +31,10 @@ class GatewaySettings(ServiceSettings):
     )
     jwks_url: str = Field(
         default="", description="https address of that JWK set, instead of a file; fetched again when keys rotate"
+    )
+    certificate_callers: Path | None = Field(
+        default=None,
+        description="YAML file that says whom client certificates ask as; unset knows callers by their tokens alone",
     )
     principal_key: Path = Field(
         default=STATE / "keys/principal.pem", description="PEM file with the Ed25519 key that signs inner principals"
@@ -118,7 +122,17 @@ class GatewaySettings(ServiceSettings):
     def _is_address_or_empty(cls, value: str) -> str:
         return checked_address(value) if value else value
 
-    @field_validator("jwks", "principal_key", "subject_key", "store_password_file")
+    @model_validator(mode="after")
+    def _certificates_are_asked_for(self) -> Self:
+        if self.certificate_callers is not None and None in (self.tls_client_ca, self.tls_certificate):
+            message = (
+                "TIERMESH_GATEWAY_CERTIFICATE_CALLERS needs TIERMESH_GATEWAY_TLS_CLIENT_CA, TLS_CERTIFICATE and TLS_KEY"
+                ", or no client is asked for a certificate"
+            )
+            raise ValueError(message)
+        return self
+
+    @field_validator("jwks", "certificate_callers", "principal_key", "subject_key", "store_password_file")
     @classmethod
     def _is_file(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():
