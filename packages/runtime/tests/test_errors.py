@@ -43,6 +43,14 @@ def test_a_bare_status_gets_a_fixed_sentence_instead_of_its_own() -> None:
     assert "10.1.2.3" not in str(got)
 
 
+def test_a_call_that_a_server_dropped_as_it_ended_counts_as_a_service_that_is_away() -> None:
+    dropped = grpc.aio.AioRpcError(
+        grpc.StatusCode.CANCELLED, grpc.aio.Metadata(), grpc.aio.Metadata(), "Received RST_STREAM with error code 8"
+    )
+    got = errors.from_call(dropped)
+    assert (got.code, got.reason) == (grpc.StatusCode.UNAVAILABLE, "NOT_READY")
+
+
 def test_a_reason_of_a_newer_server_is_passed_on() -> None:
     newer = RpcError(grpc.StatusCode.ABORTED, "INTERNAL", "later")
     newer.reason = "INVENTED_LATER"

@@ -209,6 +209,21 @@ async def test_a_signal_drains_what_runs_and_ends_with_0(spawn: Spawn, number: i
     assert process.text.index("parts closed") > process.text.index("draining")
 
 
+async def test_what_had_arrived_when_the_signal_came_is_served_also_by_a_busy_process(spawn: Spawn) -> None:
+    process = await spawn()
+    async with grpc.aio.insecure_channel(await process.address()) as channel:
+        await _call(channel, "unary_unary", "whoami")
+        busy = asyncio.ensure_future(_call(channel, "unary_unary", "busy"))
+        await process.line_with("busy")
+        waiting = [asyncio.ensure_future(_call(channel, "unary_unary", "whoami")) for _ in range(20)]
+        await asyncio.sleep(0.2)  # over loopback they are there by then, and the process looks up in 0.3 s
+        process.child.terminate()
+        answers = await asyncio.gather(*waiting)
+        await busy
+    assert len({each.text for each in answers}) == 1
+    assert await process.end() == 0
+
+
 async def test_what_does_not_end_in_time_is_ended(spawn: Spawn) -> None:
     process = await spawn(TIERMESH_TOY_DRAIN_SECONDS="0.1")
     async with grpc.aio.insecure_channel(await process.address()) as channel:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,6 +29,12 @@ async def whoami(_request: Any, _context: Any) -> Any:
     return answer_pb2.TextChunk(text=str(os.getpid()))
 
 
+async def busy(_request: Any, _context: Any) -> Any:
+    print("busy", file=sys.stderr, flush=True)
+    time.sleep(0.5)  # noqa: ASYNC251 - what it is for
+    return answer_pb2.TextChunk()
+
+
 async def ticks(_request: Any, _context: Any) -> Any:
     for number in range(10):
         yield answer_pb2.TextChunk(text=str(number))
@@ -38,6 +45,9 @@ def add(_servicer: object, host: Any) -> None:
     methods = {
         "whoami": grpc.unary_unary_rpc_method_handler(
             whoami, context_pb2.RequestContext.FromString, answer_pb2.TextChunk.SerializeToString
+        ),
+        "busy": grpc.unary_unary_rpc_method_handler(
+            busy, context_pb2.RequestContext.FromString, answer_pb2.TextChunk.SerializeToString
         ),
         "ticks": grpc.unary_stream_rpc_method_handler(
             ticks, context_pb2.RequestContext.FromString, answer_pb2.TextChunk.SerializeToString

@@ -24,6 +24,8 @@ _REASONS = errors_pb2.Reason.DESCRIPTOR.values_by_name
 # What a status without ErrorInfo says of itself: it came from grpc, not from one of our handlers.
 _BARE: Mapping[grpc.StatusCode, tuple[str, str]] = {
     grpc.StatusCode.UNAVAILABLE: ("NOT_READY", "A service that is needed cannot be reached."),
+    # Whoever cancels a call by oneself hears no status: this is a server that ended before it took the call.
+    grpc.StatusCode.CANCELLED: ("NOT_READY", "A service that is needed cannot be reached."),
     grpc.StatusCode.DEADLINE_EXCEEDED: ("DEADLINE_EXCEEDED", "The deadline passed while working."),
     grpc.StatusCode.RESOURCE_EXHAUSTED: ("OVERLOADED", "A limit of the server was reached."),
     grpc.StatusCode.UNIMPLEMENTED: ("NOT_SERVED", "The server does not serve this call."),
@@ -115,7 +117,8 @@ def from_call(error: grpc.aio.AioRpcError) -> RpcError:
     info = found.get(error_details_pb2.ErrorInfo)
     if status is None or not isinstance(info, error_details_pb2.ErrorInfo) or info.domain != DOMAIN:
         reason, words = _BARE.get(error.code(), ("INTERNAL", INTERNAL_MESSAGE))
-        return RpcError(error.code(), reason, words)
+        code = grpc.StatusCode.UNAVAILABLE if error.code() is grpc.StatusCode.CANCELLED else error.code()
+        return RpcError(code, reason, words)
     # A newer server may know more reasons than this build does.
     known = info.reason if f"REASON_{info.reason}" in _REASONS else "INTERNAL"
     bad = found.get(error_details_pb2.BadRequest)

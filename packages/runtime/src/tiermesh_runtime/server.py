@@ -29,6 +29,8 @@ from tiermesh_runtime.startup import EXIT_CANNOT_START, StartupError
 LONGEST_STREAM_SECONDS = 200
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 _MOST_PROBES = 20
+# Between NOT_SERVING and closing: callers that watch health turn elsewhere, and what is on its way is taken.
+_TAKING_SECONDS = 0.25
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -101,7 +103,7 @@ async def _run(settings: S, build: Callable[[S], AbstractAsyncContextManager[Ser
             log.info("serving", address=host.address, services=[each.full_name for each in parts.registrations])
             await stop.wait()
             log.info("draining", seconds=settings.drain_seconds)
-            await host.stop(settings.drain_seconds)
+            await host.drain(settings.drain_seconds)
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
@@ -187,6 +189,13 @@ class _Host:
             reflection.enable_server_reflection(known, self._handlers.as_server())  # type: ignore[no-untyped-call] # published untyped
         self._chain.open(_layers(self._settings, parts), parts.interceptors)
         self.health.serving(names)
+
+    async def drain(self, seconds: float) -> None:
+        """Say NOT_SERVING, take what has arrived, then `stop`: the library drops a call that no handler has taken."""
+        self.health.not_serving()
+        taking = min(_TAKING_SECONDS, seconds)
+        await asyncio.sleep(taking)
+        await self.stop(seconds - taking)
 
     async def stop(self, grace: float) -> None:
         """Say NOT_SERVING, let running calls finish for `grace` seconds, then end the rest. Works once."""
