@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from anthropic import AsyncAnthropic
 from tiermesh_simulator.settings import SimulatorSettings, Timing
-from tiermesh_simulator.testing import running
+from tiermesh_simulator.testing import administering, running
 
 ASK: dict[str, Any] = {"max_tokens": 300, "messages": [{"role": "user", "content": "What can you do?"}]}
 
@@ -42,6 +42,24 @@ async def test_each_class_of_models_has_its_speed() -> None:
     assert len(slow) > 8
     # From the question on: a first chunk that is seen late would shorten the time between chunks.
     assert slow[-1] >= 0.3 + 0.02 * (len(slow) - 1)
+
+
+async def test_the_pace_is_changed_while_it_runs() -> None:
+    async with running() as url, AsyncAnthropic(base_url=url, api_key="k") as sdk, administering(url) as admin:
+        texts = []
+        for chunks in (1, 40, 100_000):
+            await admin.pace(chunks=chunks)
+            texts.append(
+                [
+                    event.delta.text
+                    async for event in await sdk.messages.create(model="claude-haiku-4-5", stream=True, **ASK)
+                    if event.type == "content_block_delta" and event.delta.type == "text_delta"
+                ]
+            )
+        with pytest.raises(aiohttp.ClientResponseError, match="400"):
+            await admin.pace(chunks=0)
+    assert [len(found) for found in texts] == [1, 40, len(texts[0][0])]
+    assert len({"".join(found) for found in texts}) == 1
 
 
 def test_global_speed_and_scale_win_over_the_class(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tiermesh_simulator.server import base_url, start
 from tiermesh_simulator.settings import SimulatorSettings
 
-_FLAGS = ("host", "port", "first_token_ms", "chunk_ms", "chunk_chars", "time_scale", "cache_minimum")
+_FLAGS = ("host", "port", "first_token_ms", "chunk_ms", "chunk_chars", "chunks", "time_scale", "cache_minimum")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

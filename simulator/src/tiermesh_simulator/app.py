@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from aiohttp import web
+from pydantic import ValidationError
 
 from tiermesh_simulator.cache import PromptCache
 from tiermesh_simulator.faults import Faults
@@ -20,7 +21,7 @@ from tiermesh_simulator.journal import Journal
 from tiermesh_simulator.messages import REQUEST_ID, MessagesApi
 from tiermesh_simulator.problems import ApiError, error_body, invalid
 from tiermesh_simulator.rules.engine import RuleEngine
-from tiermesh_simulator.settings import SimulatorSettings
+from tiermesh_simulator.settings import SimulatorSettings, Timing
 
 MAX_BODY: Final = 32 * 1024 * 1024
 HEADER: Final = "x-tiermesh-simulator"
@@ -46,7 +47,8 @@ class Clock:
 class Admin:
     """The endpoints under `/simulator`, which the real API does not have."""
 
-    def __init__(self, cache: PromptCache, faults: Faults, journal: Journal, clock: Clock) -> None:
+    def __init__(self, api: MessagesApi, cache: PromptCache, faults: Faults, journal: Journal, clock: Clock) -> None:
+        self._api = api
         self._cache = cache
         self._faults = faults
         self._journal = journal
@@ -89,6 +91,19 @@ class Admin:
         """Disarm all."""
         self._faults.clear()
         return web.json_response({"faults": []})
+
+    async def pace(self, request: web.Request) -> web.Response:
+        """Change how fast all classes speak from here on: any of first_token_ms, chunk_ms, chunk_chars, chunks."""
+        body = await _json(request)
+        for name in body:
+            if name not in Timing.model_fields:
+                raise invalid(f"{name}: not known; use {', '.join(Timing.model_fields)}")
+        try:
+            self._api.pace(body)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise invalid(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+        return web.json_response({"pace": body})
 
     async def advance(self, request: web.Request) -> web.Response:
         """Move the cache's clock forward: `{"advance_seconds": n}`."""
@@ -158,7 +173,7 @@ def build_app(settings: SimulatorSettings) -> web.Application:
         journal=journal,
         new_id=new_id,
     )
-    admin = Admin(cache, faults, journal, clock)
+    admin = Admin(api, cache, faults, journal, clock)
     app = web.Application(middlewares=[_outermost], client_max_size=MAX_BODY)
     app[NEW_ID] = new_id
     app.on_response_prepare.append(_mark)
@@ -173,6 +188,7 @@ def build_app(settings: SimulatorSettings) -> web.Application:
             web.post("/simulator/faults", admin.arm),
             web.delete("/simulator/faults", admin.disarm),
             web.post("/simulator/clock", admin.advance),
+            web.post("/simulator/pace", admin.pace),
         ]
     )
     return app

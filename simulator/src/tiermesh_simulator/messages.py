@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,6 +63,10 @@ class MessagesApi:
         self._faults = faults
         self._journal = journal
         self._new_id = new_id
+
+    def pace(self, changes: Mapping[str, object]) -> None:
+        """Change how fast all classes speak from here on. ValidationError when a value is out of bounds."""
+        self._settings = SimulatorSettings.model_validate({**self._settings.model_dump(), **changes})
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""

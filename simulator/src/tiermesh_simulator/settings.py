@@ -19,6 +19,8 @@ class Timing(BaseModel):
     first_token_ms: float = Field(default=150, ge=0, le=600_000)
     chunk_ms: float = Field(default=6, ge=0, le=60_000)
     chunk_chars: int = Field(default=24, ge=1, le=100_000)
+    # Pieces that each text is cut into, whatever its length (never more than it has characters); unset goes by size.
+    chunks: int | None = Field(default=None, ge=1, le=100_000)
 
 
 class SimulatorSettings(BaseSettings):
@@ -38,6 +40,7 @@ class SimulatorSettings(BaseSettings):
     first_token_ms: float | None = Field(default=None, ge=0, le=600_000)
     chunk_ms: float | None = Field(default=None, ge=0, le=60_000)
     chunk_chars: int | None = Field(default=None, ge=1, le=100_000)
+    chunks: int | None = Field(default=None, ge=1, le=100_000)
     # Multiplies every wait; 0 answers at once.
     time_scale: float = Field(default=1.0, ge=0, le=100)
     ping_seconds: float = Field(default=10.0, gt=0)
@@ -61,4 +64,5 @@ class SimulatorSettings(BaseSettings):
             first_token_ms=first * self.time_scale,
             chunk_ms=chunk * self.time_scale,
             chunk_chars=own.chunk_chars if self.chunk_chars is None else self.chunk_chars,
+            chunks=own.chunks if self.chunks is None else self.chunks,
         )

@@ -128,7 +128,7 @@ class EventStream:
         await self._send("content_block_start", {"index": index, "content_block": block})
         if ping:
             await self._send("ping", {})
-        for chunk in chunks(part.wire, self._timing.chunk_chars):
+        for chunk in self._pieces(part):
             await self._act_if_due(request_id)
             delta: dict[str, Any]
             if isinstance(part, TextPart):
@@ -145,6 +145,11 @@ class EventStream:
             if self._deltas == 1:
                 self._on_first()
         await self._send("content_block_stop", {"index": index})
+
+    def _pieces(self, part: Part) -> Iterator[str]:
+        if self._timing.chunks is None or not isinstance(part, TextPart):
+            return chunks(part.wire, self._timing.chunk_chars)
+        return pieces(part.wire, self._timing.chunks)
 
     async def _act_if_due(self, request_id: str) -> None:
         if self._deltas == self._fault.after:
@@ -190,6 +195,13 @@ def chunks(text: str, size: int) -> Iterator[str]:
             end = space + 1 if space > position else end
         yield text[position:end]
         position = end
+
+
+def pieces(text: str, count: int) -> Iterator[str]:
+    """Cut a text into so many pieces of nearly the same length, or into its characters where it has fewer."""
+    count = min(count, len(text))
+    for number in range(count):
+        yield text[number * len(text) // count : (number + 1) * len(text) // count]
 
 
 def stop_details(reply: Reply) -> dict[str, Any] | None:

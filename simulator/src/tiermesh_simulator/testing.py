@@ -42,6 +42,10 @@ class SimulatorAdmin:
         """Move the prompt cache's clock forward."""
         await self._call("POST", "/simulator/clock", {"advance_seconds": seconds})
 
+    async def pace(self, **timing: float | None) -> None:
+        """Change how fast all classes speak; fields as of `settings.Timing`."""
+        await self._call("POST", "/simulator/pace", timing)
+
     async def reset(self) -> None:
         """Forget requests, faults and the prompt cache."""
         await self._call("POST", "/simulator/reset")
