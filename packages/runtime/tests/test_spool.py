@@ -67,6 +67,18 @@ async def test_records_are_delivered_in_order_and_only_of_the_kind_that_was_aske
     assert max(len(batch) for batch in receiver.batches) <= 2
 
 
+async def test_records_of_neighbouring_moments_travel_together(spool: Spool) -> None:
+    receiver = Receiver(3)
+    stop = asyncio.Event()
+    delivery = asyncio.create_task(spool.deliver("usage", receiver, stop))
+    for _ in range(3):
+        await spool.append("usage", b"a question's")
+    await asyncio.wait_for(receiver.complete.wait(), 10)
+    stop.set()
+    await asyncio.wait_for(delivery, 10)
+    assert [len(batch) for batch in receiver.batches] == [3]
+
+
 async def test_an_accepted_record_survives_the_death_of_the_process(path: Path) -> None:
     script = (
         "import asyncio, os, pathlib, sys\n"
