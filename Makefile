@@ -81,6 +81,11 @@ bench-aggregate: setup ## One bulk call against loops and a view: 100,000 people
 	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
 	@$(BIN)/python bench/aggregate.py
 
+.PHONY: bench-chain bench-peers
+bench-chain: setup train ## The suite against a chain of no-op services: CPU, latency, first chunk (6 minutes; ARGS=--full: all variants)
+	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
+	@$(BIN)/python -m bench.chain $(ARGS)
+
 isolated: setup ## Install and test each service alone, with only what it declares (slow)
 	@tests/isolated.sh
 

@@ -1,0 +1,1 @@
+"""What is measured, each with a command that anyone can run again."""
