@@ -84,12 +84,14 @@ def test_what_the_provider_reports_is_never_counted_twice() -> None:
             cache_creation=cached,
             cache_creation_input_tokens=100,
             cache_read_input_tokens=9,
-        )
+        ).to_dict()
     )
     assert first == Usage(input=5, cache_write_5m=30, cache_write_1h=70, cache_read=9, output=1)
     last = _last_usage(
         first,
-        MessageDeltaUsage(input_tokens=5, output_tokens=42, cache_creation_input_tokens=100, cache_read_input_tokens=9),
+        MessageDeltaUsage(
+            input_tokens=5, output_tokens=42, cache_creation_input_tokens=100, cache_read_input_tokens=9
+        ).to_dict(),
     )
     assert last == Usage(input=5, cache_write_5m=30, cache_write_1h=70, cache_read=9, output=42)
 

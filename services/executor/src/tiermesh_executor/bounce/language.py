@@ -36,13 +36,13 @@ _FEWEST_LETTERS = 4
 
 def language_of(text: str) -> str:
     """A code, or a script's name where that says enough, or "" when unsure."""
-    letters = Counter(_script(letter) for letter in text[:2_000] if letter.isalpha())
-    if not letters:
-        return ""
-    script, count = letters.most_common(1)[0]
-    if script != "LATIN":
-        return script if count >= _FEWEST_LETTERS and count > letters.total() / 2 else ""
-    words = [word.casefold() for word in _WORD.findall(text[:2_000])]
+    text = text[:2_000]
+    if not text.isascii():
+        letters = Counter(_script(letter) for letter in text if letter.isalpha())
+        script, count = letters.most_common(1)[0] if letters else ("LATIN", 0)
+        if script != "LATIN":
+            return script if count >= _FEWEST_LETTERS and count > letters.total() / 2 else ""
+    words = [word.casefold() for word in _WORD.findall(text)]
     hits = sorted(
         ((sum(word in small for word in words), language) for language, small in _LANGUAGES.items()), reverse=True
     )

@@ -1,5 +1,7 @@
 """The one map from what the `anthropic` SDK and its HTTP client raise to `ProviderError`."""
 
+import json
+
 import anthropic
 import httpx2
 
@@ -35,13 +37,24 @@ def to_provider_error(error: Exception, *, started: bool) -> ProviderError:
     return http_errors.nonsense(error) if isinstance(error, http_errors.MALFORMED) else http_errors.unexplained(error)
 
 
+def of_error_event(data: str, request_id: str) -> ProviderError:
+    """An error that came as an event of the stream."""
+    try:
+        kind = str(json.loads(data)["error"]["type"])
+    except (ValueError, TypeError, KeyError):
+        kind = ""
+    return _of_stream(kind, request_id)
+
+
+def _of_stream(kind: str, request_id: str) -> ProviderError:
+    message = f"the provider ended the stream with {kind or 'an error'}"
+    return ProviderError(_BY_TYPE.get(kind, ErrorKind.SERVER), message, request_id=request_id)
+
+
 def _of_status(error: anthropic.APIStatusError) -> ProviderError:
     status, request_id = error.status_code, error.request_id or ""
     if status < 400:
-        kind = _BY_TYPE.get(error.type or "", ErrorKind.SERVER)
-        return ProviderError(
-            kind, f"the provider ended the stream with {error.type or 'an error'}", request_id=request_id
-        )
+        return _of_stream(error.type or "", request_id)
     kind = http_errors.kind_of(status, error.api_message or error.message)
     if error.type == "overloaded_error":
         kind = ErrorKind.OVERLOADED

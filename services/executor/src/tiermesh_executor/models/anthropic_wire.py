@@ -4,12 +4,11 @@ Only shapes live here; the calling is in `anthropic_provider`.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from anthropic import transform_schema
-from anthropic.types import RawMessageStreamEvent
 
 from tiermesh_executor.models.events import (
     ModelEvent,
@@ -33,6 +32,9 @@ from tiermesh_executor.models.request import (
     ToolCallPart,
     ToolResultPart,
 )
+
+# One event of the stream, as its JSON says.
+RawEvent = Mapping[str, Any]
 
 MAX_ARGUMENT_CHARACTERS = 64 * 1024
 _STOP_REASONS = {
@@ -141,61 +143,65 @@ class EventTranslator:
         self._started = False
         self.finished = False
 
-    def translate(self, event: RawMessageStreamEvent, request_id: str) -> Iterator[ModelEvent]:
+    def translate(self, event: RawEvent, request_id: str) -> Iterator[ModelEvent]:
         """Raises ProviderError or one of the errors that the error map reads as malformed."""
-        if event.type == "message_start":
+        kind = event["type"]
+        if kind == "content_block_delta" and self._started:
+            yield from self._block_grew(event["index"], event["delta"])
+            return
+        if kind == "message_start":
             if self._started:
                 raise ProviderError(ErrorKind.MALFORMED, "the provider started its message twice")
             self._started = True
-            self._usage = _first_usage(event.message.usage)
-            yield Started(event.message.model, request_id)
+            self._usage = _first_usage(event["message"]["usage"])
+            yield Started(event["message"]["model"], request_id)
             yield UsageSeen(self._usage)
             return
         if not self._started:
-            raise ProviderError(ErrorKind.MALFORMED, f"the provider sent {event.type} before its message began")
-        if event.type == "content_block_start":
-            yield from self._block_started(event.index, event.content_block)
-        elif event.type == "content_block_delta":
-            yield from self._block_grew(event.index, event.delta)
-        elif event.type == "content_block_stop":
-            yield from self._block_ended(event.index)
-        elif event.type == "message_delta":
-            self._usage = _last_usage(self._usage, event.usage)
+            raise ProviderError(ErrorKind.MALFORMED, f"the provider sent {kind} before its message began")
+        if kind == "content_block_start":
+            yield from self._block_started(event["index"], event["content_block"])
+        elif kind == "content_block_stop":
+            yield from self._block_ended(event["index"])
+        elif kind == "message_delta":
+            self._usage = _last_usage(self._usage, event["usage"])
             yield UsageSeen(self._usage)
-            if event.delta.stop_reason is not None:
-                self._stop = _STOP_REASONS.get(event.delta.stop_reason, StopReason.COMPLETE)
-        elif event.type == "message_stop":
+            if (reason := event["delta"].get("stop_reason")) is not None:
+                self._stop = _STOP_REASONS.get(reason, StopReason.COMPLETE)
+        elif kind == "message_stop":
             if self._stop is None or self._blocks:
                 raise ProviderError(ErrorKind.MALFORMED, "the provider ended its message before its parts")
             self.finished = True
             yield Stop(self._stop)
 
-    def _block_started(self, index: int, block: Any) -> Iterator[ModelEvent]:
+    def _block_started(self, index: int, block: RawEvent) -> Iterator[ModelEvent]:
         if index in self._blocks:
             raise ProviderError(ErrorKind.MALFORMED, "the provider started a block twice")
-        self._blocks[index] = {"type": block.type, "json": ""}
-        if block.type == "text" and block.text:
-            yield TextDelta(block.text)
-        elif block.type == "tool_use":
-            self._blocks[index].update(id=block.id, name=block.name)
-            yield ToolCallStarted(block.id, block.name)
-        elif block.type in ("thinking", "redacted_thinking"):
-            self._blocks[index]["opaque"] = block.model_dump(exclude_none=True)
+        kind = block["type"]
+        self._blocks[index] = {"type": kind, "json": ""}
+        if kind == "text" and block["text"]:
+            yield TextDelta(block["text"])
+        elif kind == "tool_use":
+            self._blocks[index].update(id=block["id"], name=block["name"])
+            yield ToolCallStarted(block["id"], block["name"])
+        elif kind in ("thinking", "redacted_thinking"):
+            self._blocks[index]["opaque"] = {name: value for name, value in block.items() if value is not None}
 
-    def _block_grew(self, index: int, delta: Any) -> Iterator[ModelEvent]:
+    def _block_grew(self, index: int, delta: RawEvent) -> Iterator[ModelEvent]:
         block = self._blocks.get(index)
         if block is None:
             raise ProviderError(ErrorKind.MALFORMED, "the provider went on with a block that it never started")
-        if delta.type == "text_delta":
-            yield TextDelta(delta.text)
-        elif delta.type == "input_json_delta":
-            block["json"] += delta.partial_json
+        kind = delta["type"]
+        if kind == "text_delta":
+            yield TextDelta(delta["text"])
+        elif kind == "input_json_delta":
+            block["json"] += delta["partial_json"]
             if len(block["json"]) > MAX_ARGUMENT_CHARACTERS:
                 raise ProviderError(ErrorKind.MALFORMED, "the model's tool arguments are larger than 64 KiB")
-        elif delta.type == "thinking_delta":
-            block["opaque"]["thinking"] = block["opaque"].get("thinking", "") + delta.thinking
-        elif delta.type == "signature_delta":
-            block["opaque"]["signature"] = block["opaque"].get("signature", "") + delta.signature
+        elif kind == "thinking_delta":
+            block["opaque"]["thinking"] = block["opaque"].get("thinking", "") + delta["thinking"]
+        elif kind == "signature_delta":
+            block["opaque"]["signature"] = block["opaque"].get("signature", "") + delta["signature"]
 
     def _block_ended(self, index: int) -> Iterator[ModelEvent]:
         block = self._blocks.pop(index, None)
@@ -207,25 +213,37 @@ class EventTranslator:
             yield Opaque(self._maker, block["opaque"])
 
 
-def _first_usage(reported: Any) -> Usage:
-    written = reported.cache_creation_input_tokens or 0
-    one_hour = (reported.cache_creation.ephemeral_1h_input_tokens or 0) if reported.cache_creation else 0
+def merged(events: Iterable[ModelEvent]) -> list[ModelEvent]:
+    """Neighbouring pieces of prose as one."""
+    found: list[ModelEvent] = []
+    for event in events:
+        if isinstance(event, TextDelta) and found and isinstance(found[-1], TextDelta):
+            found[-1] = TextDelta(found[-1].text + event.text)
+        else:
+            found.append(event)
+    return found
+
+
+def _first_usage(reported: RawEvent) -> Usage:
+    written = reported.get("cache_creation_input_tokens") or 0
+    one_hour = (reported.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0
     return Usage(
-        input=reported.input_tokens or 0,
+        input=reported.get("input_tokens") or 0,
         cache_write_5m=max(0, written - one_hour),
         cache_write_1h=one_hour,
-        cache_read=reported.cache_read_input_tokens or 0,
-        output=reported.output_tokens or 0,
+        cache_read=reported.get("cache_read_input_tokens") or 0,
+        output=reported.get("output_tokens") or 0,
     )
 
 
-def _last_usage(before: Usage, reported: Any) -> Usage:
+def _last_usage(before: Usage, reported: RawEvent) -> Usage:
     """The figures of `message_delta` are cumulative: they replace, they do not add."""
-    written = reported.cache_creation_input_tokens
+    written = reported.get("cache_creation_input_tokens")
+    asked, read = reported.get("input_tokens"), reported.get("cache_read_input_tokens")
     return replace(
         before,
-        output=max(before.output, reported.output_tokens or 0),
-        input=before.input if reported.input_tokens is None else reported.input_tokens,
-        cache_read=before.cache_read if reported.cache_read_input_tokens is None else reported.cache_read_input_tokens,
+        output=max(before.output, reported.get("output_tokens") or 0),
+        input=before.input if asked is None else asked,
+        cache_read=before.cache_read if read is None else read,
         cache_write_5m=before.cache_write_5m if written is None else max(0, written - before.cache_write_1h),
     )
