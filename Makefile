@@ -86,6 +86,10 @@ bench-chain: setup train ## The suite against a chain of no-op services: CPU, la
 	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
 	@$(BIN)/python -m bench.chain $(ARGS)
 
+bench-peers: setup train ## Other gateways and none beside the suite, over one upstream: each in an environment that this makes; bench/results
+	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
+	@$(BIN)/python -m bench.peers $(ARGS)
+
 isolated: setup ## Install and test each service alone, with only what it declares (slow)
 	@tests/isolated.sh
 

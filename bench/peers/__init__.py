@@ -1,0 +1,1 @@
+"""`make bench-peers`: the same questions over the same fake upstream, through other gateways and through none."""
