@@ -12,11 +12,14 @@ from .places import CURRENCIES
 
 USUAL_RATES = np.array([1.0, 1.17, 0.0112, 0.92, 1.05, 0.0062])
 """What the rates wander about, in the order of CURRENCIES."""
+EARLIER_MONTHS = 20 * 12
+"""Before the period: salaries that are in force began that long ago."""
+_PULL, _SPREAD = 0.92, 0.012
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Rates from the month before the period to the month of `as_of`."""
+    """Rates from twenty years before the period to the month of `as_of`."""
 
     first_month: int
     table: Floats
@@ -33,16 +36,21 @@ def make_rates(options: Options) -> Rates:
     """Rates that wander slowly and pull back to the usual ones."""
     first, last = month_of(np.array([options.start, options.today]))
     first -= 1
-    draws = stream(options.seed, "rates")
-    steps = draws.normal(0, 0.012, (len(CURRENCIES), int(last - first) + 1))
-    drift = np.zeros(len(CURRENCIES))
-    drifts = []
-    for step in steps.T:
-        drift = 0.92 * drift + step
-        drifts.append(drift)
-    table = np.round(USUAL_RATES[:, None] * np.exp(np.array(drifts).T), 6)
+    later = _walk(stream(options.seed, "rates"), np.zeros(len(CURRENCIES)), int(last - first) + 1)
+    # Walked backwards from the first month, by draws of their own: a longer past changes nothing that came after.
+    earlier = _walk(stream(options.seed, "earlier rates"), later[0], EARLIER_MONTHS)
+    table = np.round(USUAL_RATES[:, None] * np.exp(np.concatenate([earlier[::-1], later]).T), 6)
     table[0] = 1.0
-    return Rates(int(first), table)
+    return Rates(int(first) - EARLIER_MONTHS, table)
+
+
+def _walk(draws: np.random.Generator, begin: Floats, months: int) -> Floats:
+    """[month, currency]: the logarithm of each rate's distance from the usual one."""
+    drift, drifts = begin, []
+    for step in draws.normal(0, _SPREAD, (len(CURRENCIES), months)).T:
+        drift = _PULL * drift + step
+        drifts.append(drift)
+    return np.array(drifts)
 
 
 def rate_table(rates: Rates) -> Iterator[Chunk]:
