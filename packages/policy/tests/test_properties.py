@@ -61,7 +61,9 @@ any_scores = st.builds(
     confidence=any_number,
     slots_complete=st.sampled_from([None, True, False]),
     approval=st.booleans(),
-    vocabulary=st.just(VOCABULARY),
+    # A pack without intents too, judged by the chances of its tiers.
+    suffices=st.dictionaries(st.sampled_from(Tier), any_number, max_size=3),
+    vocabulary=st.sampled_from([VOCABULARY, Vocabulary()]),
 )
 histories = st.builds(
     History,
@@ -81,8 +83,8 @@ histories = st.builds(
 healths = st.builds(Health, st.frozensets(st.sampled_from(Tier)), st.booleans())
 policies = st.builds(
     TenantPolicy,
-    thresholds=st.tuples(shares, st.none() | shares).map(
-        lambda pair: Thresholds(max(pair[0], pair[1] or 0.0), pair[1])
+    thresholds=st.tuples(shares, st.none() | shares, st.none() | shares).map(
+        lambda each: Thresholds(max(each[0], each[1] or 0.0), each[1], tier2=each[2])
     ),
     doubts=st.builds(Doubts, scope=shares, ambiguous=shares, multi_step=shares),
     stickiness=st.builds(Stickiness, strength=shares, fade=shares, cache_strength=shares),
@@ -95,6 +97,7 @@ policies = st.builds(
         calibration=st.lists(st.tuples(shares, shares), max_size=3, unique_by=lambda pair: pair[0]).map(
             lambda pairs: tuple(zip(sorted(a for a, _ in pairs), sorted(b for _, b in pairs), strict=True))
         ),
+        wrong_answer_micros=st.integers(0, 10_000_000),
     ),
     tier3=st.builds(TierThree, st.booleans(), st.booleans()),
     speculation=st.builds(Speculation, shares, shares),

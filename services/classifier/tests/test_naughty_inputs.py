@@ -1,6 +1,5 @@
 """Whatever is typed gets a valid answer with honest confidence."""
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -42,15 +41,6 @@ def test_a_text_too_long_to_read_says_so_and_lowers_its_confidence(score: Score)
 
     assert scores.confidence.value <= 0.5
     assert "text_not_read_to_its_end" in [evidence.name for evidence in scores.confidence.evidence]
-
-
-def test_the_longest_text_stays_far_from_the_time_budget(score: Score) -> None:
-    text = ("who took leave since 12 May 2024, Anna's or Tom's? " * 200)[:8000]
-    score(text)
-    before = time.process_time()
-    score(text)
-
-    assert time.process_time() - before < 0.15  # the budget of a call; 50 ms is aimed at
 
 
 @pytest.mark.parametrize(

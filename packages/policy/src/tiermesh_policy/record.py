@@ -62,8 +62,10 @@ class Inputs:
         """The same turn, had the tenant's threshold been another."""
         thresholds = self.policy.thresholds
         tier3 = None if thresholds.tier3 is None else min(thresholds.tier3, threshold)
-        moved = Thresholds(threshold, tier3, f"replay-{threshold:.4f}")
-        return replace(self, policy=replace(self.policy, thresholds=moved))
+        moved = Thresholds(threshold, tier3, f"replay-{threshold:.4f}", tier2=thresholds.tier2)
+        # A price of wrong answers would set a threshold of its own.
+        strategy = replace(self.policy.strategy, wrong_answer_micros=0)
+        return replace(self, policy=replace(self.policy, thresholds=moved, strategy=strategy))
 
 
 def load_inputs(record: bytes) -> Inputs:

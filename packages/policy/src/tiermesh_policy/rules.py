@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from tiermesh_policy.case import Case, Choice, Verdict
 from tiermesh_policy.failover import failover, is_up
+from tiermesh_policy.prior import least_chance
 from tiermesh_policy.routes import FailurePolicy, Route, StrategyKind, Tier
 
 RoutingRule = Callable[[Case], Verdict | None]
@@ -188,6 +189,19 @@ def deep_doubt_is_mapped_to_tier3(case: Case, choice: Choice) -> Verdict | None:
     return Verdict(Route.TIER3, detail, Route.TIER2, "above the second threshold")
 
 
+def tier2_is_not_likely_enough(case: Case, choice: Choice) -> Verdict | None:
+    """Three tiers: what tier 2 is not likely to answer right either, where the tenant says from which chance on."""
+    scores, limit = case.scores, case.policy.thresholds.tier2
+    if limit is None or scores is None or choice.route is not Route.TIER2 or Tier.THREE not in case.health.tiers:
+        return None
+    chance = scores.suffices.get(Tier.TWO)
+    least = least_chance(case.policy, scores, Tier.TWO)
+    limit = limit if least is None else least
+    if chance is None or chance >= limit:
+        return None
+    return Verdict(Route.TIER3, f"chance of tier 2 {chance:.3f} below {limit:.3f}", Route.TIER2, "if it sufficed")
+
+
 def a_person_asked_for_more(case: Case, choice: Choice) -> Verdict | None:
     """The human override: not below this tier."""
     if choice.route is None or choice.tier is None or choice.tier >= case.min_tier:
@@ -240,6 +254,7 @@ ADJUSTING_RULES: tuple[AdjustingRule, ...] = (
     the_borderline_is_speculated_on,
     high_stakes_are_mapped_to_tier3,
     deep_doubt_is_mapped_to_tier3,
+    tier2_is_not_likely_enough,
     a_person_asked_for_more,
     the_budget_is_used_up,
     # Last: whatever was settled must be up.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tiermesh_policy.routes import Tier
+
 NO_SIGNAL = "no_signal"
 
 
@@ -60,9 +62,16 @@ class Scores:
     stakes: Axis = field(default_factory=Axis)
     # Calibrated probability that tier 1 answers this turn right.
     confidence: float = 0.0
+    # Calibrated probability that each tier answers right, by a model of outcomes; empty where none runs.
+    suffices: Mapping[Tier, float] = field(default_factory=dict)
     # False when a write is known to lack a value that it cannot do without; None when nobody looked.
     slots_complete: bool | None = None
     # True for a short "yes, do that": it says nothing of its own.
     approval: bool = False
     # What the pack says of the intents in `intent`.
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
+
+    @property
+    def general(self) -> bool:
+        """True where a pack without intents is judged by the chances of the tiers: no axis is trained then."""
+        return bool(self.suffices) and not self.vocabulary.intents

@@ -43,6 +43,8 @@ def read_signals(scores: Scores, doubts: Doubts) -> Signals:
     """Judge the scores."""
     facts = scores.vocabulary.facts(scores.intent.label)
     cardinality, aggregation = scores.cardinality, scores.aggregation
+    # Where no axis is trained its silence says nothing: the chances of the tiers carry the doubt.
+    silence = () if scores.general else (NO_SIGNAL,)
     return Signals(
         facts=facts,
         data=_asks_data(scores, facts, doubts),
@@ -50,11 +52,11 @@ def read_signals(scores: Scores, doubts: Doubts) -> Signals:
         whole_company=cardinality.label == "org",
         computed=aggregation.label in _COMPUTED or reaches(aggregation.chance(*_COMPUTED), doubts.scope),
         scope_unknown=NO_SIGNAL in (cardinality.label, aggregation.label),
-        intent_unknown=scores.intent.label in (NO_SIGNAL, "")
-        or reaches(scores.intent.chance(NO_SIGNAL), doubts.no_signal),
-        ambiguous=reaches(scores.ambiguous.chance("yes", NO_SIGNAL), doubts.ambiguous),
-        multi_step=reaches(scores.multi_step.chance("yes", NO_SIGNAL), doubts.multi_step),
-        high_stakes=facts.high_stakes or reaches(scores.stakes.chance("high", NO_SIGNAL), doubts.high_stakes),
+        intent_unknown=not scores.general
+        and (scores.intent.label in (NO_SIGNAL, "") or reaches(scores.intent.chance(NO_SIGNAL), doubts.no_signal)),
+        ambiguous=reaches(scores.ambiguous.chance("yes", *silence), doubts.ambiguous),
+        multi_step=reaches(scores.multi_step.chance("yes", *silence), doubts.multi_step),
+        high_stakes=facts.high_stakes or reaches(scores.stakes.chance("high", *silence), doubts.high_stakes),
         needs_context=reaches(scores.needs_context.chance("yes"), doubts.needs_context),
     )
 

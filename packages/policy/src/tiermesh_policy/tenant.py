@@ -34,6 +34,9 @@ class Thresholds:
     # Bounds inside which `tier1` may be set at run time.
     lowest: Share = 0.0
     highest: Share = 1.0
+    # Where the chance is known that tier 2 suffices: tier 2 answers from this chance on, below it tier 3. Absent leaves
+    # tier 3 out of it.
+    tier2: Share | None = None
 
     def __post_init__(self) -> None:
         """Refuse thresholds that contradict each other."""
@@ -94,6 +97,9 @@ class Strategy:
     calibration: tuple[tuple[Share, Share], ...] = ()
     # Rules alone, rules and trained model, the language model alone, or all of them, each for what is left uncertain.
     depth: Depth = Depth.FULL
+    # What a wrong answer costs. Where the chance of each tier is known, tier 1 answers when that costs least in
+    # expectation, the `costs` of its calls counted; `thresholds` bound it. 0 keeps to the thresholds.
+    wrong_answer_micros: Micros = 0
     # Longest that a turn waits for the language model beyond the local stages. Absent waits as long as the classifier
     # says that stage takes, 0 goes without it. No turn waits where the classifier has no such stage.
     language_model_seconds: Annotated[float, Field(ge=0, le=30, allow_inf_nan=False)] | None = None

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from tiermesh.classifier.v1.classifier_service_pb2_grpc import add_ClassifierServiceServicer_to_server
 from tiermesh.common.v1.context_pb2 import RequestContext
@@ -16,9 +17,9 @@ from tiermesh_runtime.server import Registration, ServiceParts, run
 from tiermesh_runtime.settings import load_settings
 from tiermesh_runtime.startup import StartupError
 
-from tiermesh_classifier.artefact import ArtefactError
-from tiermesh_classifier.assembly import assemble
-from tiermesh_classifier.classifier import Classifier, UncertainStage
+from tiermesh_classifier.artefact_files import ArtefactError
+from tiermesh_classifier.assembly import assemble_scorer
+from tiermesh_classifier.classifier import Scorer, UncertainStage
 from tiermesh_classifier.language_model.breaker import CircuitBreaker
 from tiermesh_classifier.language_model.executor import ExecutorModel
 from tiermesh_classifier.language_model.prompt import make_prompt
@@ -27,10 +28,12 @@ from tiermesh_classifier.live import Live, Reloader
 from tiermesh_classifier.servicer import ClassifierServicer, StageForCall
 from tiermesh_classifier.settings import ClassifierSettings
 from tiermesh_classifier.telemetry import DriftMetrics, ModelStageMetrics
+from tiermesh_classifier.tiers import artefact as tiers_artefact
 from tiermesh_classifier.vocabulary import PackWords
 
 # Of a call's time, what its answer needs to travel back.
 _RESERVE_SECONDS = 0.03
+Loaded = TypeVar("Loaded")
 
 
 @asynccontextmanager
@@ -75,29 +78,43 @@ def _pack(settings: ClassifierSettings) -> Pack:
 
 
 def _live(settings: ClassifierSettings, pack: Pack, metrics: DriftMetrics, stack: AsyncExitStack) -> Live:
-    """The artefact in force and the one in the shadow, both watched."""
+    """What is in force and what runs in the shadow, both watched."""
 
-    def load(folder: Path) -> Classifier:
-        return assemble(pack, folder)
+    def load(folder: Path) -> Scorer:
+        return assemble_scorer(pack, folder, settings.tier_artefact, tiers_decide=settings.tiers_decide)
 
-    def watching(folder: Path, role: str) -> Reloader:
+    def watching(folder: Path, load: Callable[[Path], Scorer], role: str) -> Reloader:
         return Reloader(folder, load, lambda swapped: metrics.artefact_loaded(role, swapped=swapped))
 
-    def keep_looking(reloader: Reloader, put: Callable[[Classifier], None]) -> None:
+    def keep_looking(reloader: Reloader, put: Callable[[Scorer], None]) -> None:
         if settings.reload_seconds:
             stack.callback(asyncio.create_task(reloader.watch(settings.reload_seconds, put)).cancel)
 
-    current = watching(settings.artefact, "current")
+    _check_tiers(settings, pack)
+    current = watching(settings.artefact, load, "current")
     live = Live(_first(settings.artefact, load, "ARTEFACT"))
     keep_looking(current, live.put_current)
+    if settings.tier_artefact is not None:
+        keep_looking(watching(settings.tier_artefact, lambda _: load(settings.artefact), "tiers"), live.put_current)
     if settings.shadow_artefact is not None:
-        shadow = watching(settings.shadow_artefact, "shadow")
+        shadow = watching(settings.shadow_artefact, load, "shadow")
         live.put_shadow(_first(settings.shadow_artefact, load, "SHADOW_ARTEFACT"))
         keep_looking(shadow, live.put_shadow)
     return live
 
 
-def _first(folder: Path, load: Callable[[Path], Classifier], setting: str) -> Classifier:
+def _check_tiers(settings: ClassifierSettings, pack: Pack) -> None:
+    """A pack without intents needs the least-tier model, and a model that is named must be one for this pack."""
+    if settings.tier_artefact is not None:
+        _first(settings.tier_artefact, lambda folder: tiers_artefact.load(folder, pack.name), "TIER_ARTEFACT")
+    elif not pack.vocabulary.intents:
+        raise StartupError(
+            f"TIERMESH_CLASSIFIER_TIER_ARTEFACT: the pack {pack.identity} has no intents, so the least-tier "
+            "model must say which tier suffices; name its folder (tiermesh_classifier.train_tiers writes one)"
+        )
+
+
+def _first(folder: Path, load: Callable[[Path], Loaded], setting: str) -> Loaded:
     try:
         return load(folder)
     except ArtefactError as error:
@@ -105,8 +122,8 @@ def _first(folder: Path, load: Callable[[Path], Classifier], setting: str) -> Cl
 
 
 def _language_model(settings: ClassifierSettings, pack: Pack, words: PackWords) -> LanguageModelStage | None:
-    """The language-model stage; none when no executor is named."""
-    if settings.executor_address is None:
+    """The language-model stage; none when no executor is named, or no intent that it could choose among."""
+    if settings.executor_address is None or not pack.vocabulary.intents:
         return None
     return LanguageModelStage(
         make_prompt(words, pack.vocabulary.examples),

@@ -3,8 +3,6 @@
 Saved by training, loaded memory-mapped by the service; what does not belong together is refused with the mend.
 """
 
-import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from tiermesh_classifier.artefact_files import (
+    ArtefactError,
+    as_json,
+    digest_of,
+    parse,
+    read,
+    replace_file,
+    save_array,
+    save_file,
+)
 from tiermesh_classifier.encoder import Encoder
 from tiermesh_classifier.features import FEATURES_VERSION
 from tiermesh_classifier.heads import ConfidenceHead, Heads, LinearHead
@@ -26,10 +34,6 @@ KEPT_AXES = ("intent", "cardinality", "temporal", "aggregation")
 KEEP_HEADS = tuple(f"keep_{axis}" for axis in KEPT_AXES)
 HEADS = (*AXES, *KEEP_HEADS, TIER1_HEAD)
 _MEND = "run `make train`"
-
-
-class ArtefactError(Exception):
-    """The artefact cannot be used; the message says why and how to mend it."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +69,21 @@ def save(trained: Trained, folder: Path) -> str:
     """Writes the artefact and returns its version; the same input gives the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[str, str] = {}
-    _write(folder, "vocabulary.txt", "\n".join(trained.encoder.names).encode(), files)
-    _save_array(folder, "idf.npy", trained.idf, files)
+    save_file(folder, "vocabulary.txt", "\n".join(trained.encoder.names).encode(), files)
+    save_array(folder, "idf.npy", trained.idf, files)
     for name, head in trained.heads.items():
-        _save_array(folder, f"{name}.weights.npy", head.weights, files)
-        _save_array(folder, f"{name}.bias.npy", head.bias, files)
+        save_array(folder, f"{name}.weights.npy", head.weights, files)
+        save_array(folder, f"{name}.bias.npy", head.bias, files)
     confidence = trained.confidence
-    _save_array(folder, "confidence.weights.npy", confidence.weights, files)
-    weights_digest = _digest(json.dumps(files, sort_keys=True).encode())
+    save_array(folder, "confidence.weights.npy", confidence.weights, files)
+    weights_digest = digest_of(json.dumps(files, sort_keys=True).encode())
     calibration = {
         "weights": weights_digest,
         "temperatures": {name: head.temperature for name, head in trained.heads.items()},
         "confidence": {"knots": confidence.knots.tolist(), "values": confidence.values.tolist()},
         "held_out": trained.metrics,
     }
-    _write(folder, "calibration.json", _json(calibration), files)
+    save_file(folder, "calibration.json", as_json(calibration), files)
     manifest = {
         "format": FORMAT,
         "features": FEATURES_VERSION,
@@ -92,14 +96,14 @@ def save(trained: Trained, folder: Path) -> str:
         "files": files,
     }
     # Last, so that who sees a new manifest finds all that it names.
-    _replace(folder / "manifest.json", _json(manifest))
-    return _digest(_json(manifest))[:12]
+    replace_file(folder / "manifest.json", as_json(manifest))
+    return digest_of(as_json(manifest))[:12]
 
 
 def load(folder: Path) -> Artefact:
     """Loads and checks an artefact. Raises `ArtefactError` naming the file and the mend."""
-    raw = _read(folder / "manifest.json")
-    manifest = _parse(folder / "manifest.json", raw)
+    raw = read(folder / "manifest.json", _MEND)
+    manifest = parse(folder / "manifest.json", raw, _MEND)
     for name, expected, mine in (
         ("format", manifest.get("format"), FORMAT),
         ("features", manifest.get("features"), FEATURES_VERSION),
@@ -107,13 +111,13 @@ def load(folder: Path) -> Artefact:
         if expected != mine:
             raise ArtefactError(f"{folder}: made with {name} {expected!r}, this service reads {mine!r}; {_MEND}")
     for name, digest in manifest["files"].items():
-        if _digest(_read(folder / name)) != digest:
+        if digest_of(read(folder / name, _MEND)) != digest:
             raise ArtefactError(f"{folder / name}: is not the file the manifest was written for; {_MEND}")
-    calibration = _parse(folder / "calibration.json", _read(folder / "calibration.json"))
+    calibration = parse(folder / "calibration.json", read(folder / "calibration.json", _MEND), _MEND)
     weights = {name: digest for name, digest in manifest["files"].items() if name != "calibration.json"}
-    if calibration["weights"] != _digest(json.dumps(weights, sort_keys=True).encode()):
+    if calibration["weights"] != digest_of(json.dumps(weights, sort_keys=True).encode()):
         raise ArtefactError(f"{folder / 'calibration.json'}: was measured on other weights; {_MEND}")
-    version = _digest(raw)[:12]
+    version = digest_of(raw)[:12]
     encoder = Encoder((folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n"), np.load(folder / "idf.npy"))
     heads = {name: _head(folder, name, manifest, calibration) for name in HEADS}
     return Artefact(
@@ -163,46 +167,3 @@ def _confidence(folder: Path, manifest: Mapping[str, Any], calibration: Mapping[
         values=np.array(calibration["confidence"]["values"], dtype=np.float32),
         version=f"confidence-{manifest['files']['confidence.weights.npy'][:8]}-k{len(knots)}",
     )
-
-
-def _save_array(folder: Path, name: str, array: np.ndarray, files: dict[str, str]) -> None:
-    content = io.BytesIO()
-    np.save(content, np.ascontiguousarray(array), allow_pickle=False)
-    _write(folder, name, content.getvalue(), files)
-
-
-def _write(folder: Path, name: str, content: bytes, files: dict[str, str]) -> None:
-    _replace(folder / name, content)
-    files[name] = _digest(content)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """A new file in the place of the old one: a service that has the old one mapped keeps its bytes."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_bytes(content)
-    fresh.replace(path)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ArtefactError(f"{path}: cannot be read ({type(error).__name__}); {_MEND}") from error
-
-
-def _parse(path: Path, raw: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(raw)
-    except ValueError as error:
-        raise ArtefactError(f"{path}: is no valid JSON; {_MEND}") from error
-    if not isinstance(document, dict):
-        raise ArtefactError(f"{path}: is no manifest; {_MEND}")
-    return document
-
-
-def _json(document: Mapping[str, Any]) -> bytes:
-    return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -6,12 +6,16 @@ from pathlib import Path
 from tiermesh_pack import Pack
 
 from tiermesh_classifier.artefact import Artefact, check_belongs, load
-from tiermesh_classifier.classifier import Classifier
+from tiermesh_classifier.artefact_files import ArtefactError
+from tiermesh_classifier.classifier import Classifier, Scorer
 from tiermesh_classifier.lexicon import load_lexicon
 from tiermesh_classifier.reading.reader import Reader
 from tiermesh_classifier.rules import RuleStage
 from tiermesh_classifier.scores import AXES
 from tiermesh_classifier.slots.filling import SlotFiller
+from tiermesh_classifier.tiers import artefact as tiers_artefact
+from tiermesh_classifier.tiers.classifier import TierClassifier
+from tiermesh_classifier.tiers.model import TierModel
 from tiermesh_classifier.vocabulary import PackWords, words_of
 
 
@@ -48,8 +52,28 @@ def assemble(pack: Pack, folder: Path) -> Classifier:
     return assemble_with(pack, load(folder))
 
 
-def assemble_with(pack: Pack, artefact: Artefact) -> Classifier:
+def assemble_scorer(pack: Pack, folder: Path, tiers: Path | None, *, tiers_decide: bool = False) -> Scorer:
+    """What serves a pack: its axes, with the least-tier model where one is named; without intents that model alone.
+
+    `ArtefactError` when the pack and what is in the folders do not belong together.
+    """
+    model = None if tiers is None else tiers_artefact.load(tiers, pack.name)
+    if pack.vocabulary.intents:
+        return assemble_with(pack, load(folder), model, tiers_decide=tiers_decide)
+    if model is None:
+        raise ArtefactError(
+            f"the pack {pack.identity} has no intents and there is no least-tier model; "
+            "run `python -m tiermesh_classifier.train_tiers`"
+        )
+    words = words_of(pack)
+    return TierClassifier(words, make_reader(words), make_rules(words), model)
+
+
+def assemble_with(
+    pack: Pack, artefact: Artefact, tiers: TierModel | None = None, *, tiers_decide: bool = False
+) -> Classifier:
     """The classifier of a pack with an artefact that is loaded already."""
     words = words_of(pack)
     check_belongs(artefact, words.version, axis_labels(words), words.digest)
-    return Classifier(words, make_reader(words), make_rules(words, pack), artefact, make_slots(pack))
+    reader, rules, slots = make_reader(words), make_rules(words, pack), make_slots(pack)
+    return Classifier(words, reader, rules, artefact, slots, tiers=tiers, tiers_decide=tiers_decide)

@@ -28,8 +28,10 @@ from tiermesh_classifier.scores import (
     Scores,
     Slots,
     Stage,
+    TierChance,
 )
 from tiermesh_classifier.slots.filling import Sense, SlotFiller
+from tiermesh_classifier.tiers.model import TierModel
 from tiermesh_classifier.vocabulary import PackWords
 
 _STRUCTURAL = "place_in_conversation"
@@ -52,6 +54,26 @@ class Question:
     text: str
     history: History
     calendar: Calendar
+
+
+class Scorer(Protocol):
+    """What serves a pack: over its axes, or over tiers alone where it has no intents."""
+
+    words: PackWords
+
+    @property
+    def version(self) -> str:
+        """Of all that was loaded."""
+        ...
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """By axis, "confidence" and "tiers" among them; what is not served is left out."""
+        ...
+
+    def score(self, question: Question, depth: Depth = Depth.FULL) -> Scores:
+        """Every axis of one turn."""
+        ...
 
 
 class UncertainStage(Protocol):
@@ -81,13 +103,36 @@ class Classifier:
     """The local stages over one pack and one artefact. Holds no state of calls: safe to share among threads."""
 
     def __init__(
-        self, words: PackWords, reader: Reader, rules: RuleStage, artefact: Artefact, slots: SlotFiller
+        self,
+        words: PackWords,
+        reader: Reader,
+        rules: RuleStage,
+        artefact: Artefact,
+        slots: SlotFiller,
+        *,
+        tiers: TierModel | None = None,
+        tiers_decide: bool = False,
     ) -> None:
+        """With `tiers` their chances come along; with `tiers_decide` the lowest tier's is the confidence."""
         self.words = words
         self.artefact = artefact
         self._reader = reader
         self._rules = rules
         self._slots = slots
+        self._tiers = tiers
+        self._tiers_decide = tiers_decide and tiers is not None
+
+    @property
+    def version(self) -> str:
+        """Of the artefact; what the least-tier model is of, its chances say."""
+        return self.artefact.version
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """By axis, "confidence" and "tiers" among them."""
+        axes = {axis: self.artefact.heads[axis].version for axis in AXES} | {"surround": shape.SURROUND_VERSION}
+        tiers = {} if self._tiers is None else {"tiers": self._tiers.version}
+        return {**axes, "confidence": self.artefact.confidence.version, **tiers}
 
     def score(self, question: Question, depth: Depth = Depth.FULL) -> Scores:
         """Every axis of one turn. Any text is valid; what cannot be told is "no_signal"."""
@@ -105,7 +150,11 @@ class Classifier:
                 axes, confidence = dict(known.axes), known.confidence
         if clean.tangled:
             axes = shape.tangled(axes)
-        return self._whole(question, reading, axes, _doubted(confidence, clean))
+        tiers: Sequence[TierChance] = ()
+        if self._tiers is not None and depth is not Depth.RULES:
+            tiers = self._tiers.chances(clean.rest, tangled=clean.tangled).tiers
+            confidence = confidence_in(tiers) if self._tiers_decide else confidence
+        return self._whole(question, reading, axes, doubted(confidence, clean), tiers)
 
     def reconsidered(self, question: Question, scores: Scores, changed: Mapping[str, AxisScore]) -> Scores:
         """The scores with axes replaced, and what follows from them: confidence, surround, slots, what is inherited.
@@ -115,7 +164,10 @@ class Classifier:
         reading = self._reader.read(question.text, question.calendar)
         look = self._look(reading, self._rules.hits(reading), question.history)
         axes = {axis: changed.get(axis, scores.axes[axis]) for axis in AXES}
-        return self._whole(question, reading, axes, self._confidence(axes, look, truncated=reading.text.truncated))
+        confidence = scores.confidence
+        if not self._tiers_decide:
+            confidence = self._confidence(axes, look, truncated=reading.text.truncated)
+        return self._whole(question, reading, axes, confidence, scores.tiers)
 
     def familiarity(self, question: Question) -> float:
         """How far the words are the model's own, 0 to 1."""
@@ -124,7 +176,12 @@ class Classifier:
         return _familiarity(self.artefact, features, reading, question.history)
 
     def _whole(
-        self, question: Question, reading: Reading, axes: dict[str, AxisScore], confidence: Confidence
+        self,
+        question: Question,
+        reading: Reading,
+        axes: dict[str, AxisScore],
+        confidence: Confidence,
+        tiers: Sequence[TierChance],
     ) -> Scores:
         axes["surround"] = shape.surround(axes, self.words.kinds)
         inherits = self._inherits(axes, question.history)
@@ -136,6 +193,7 @@ class Classifier:
             confidence=confidence,
             vocabulary_version=self.words.version,
             artefact_version=self.artefact.version,
+            tiers=tiers,
         )
 
     def _trained(
@@ -205,7 +263,13 @@ class Classifier:
         return self._slots.fill(reading, sense, history)
 
 
-def _doubted(confidence: Confidence, clean: Steered) -> Confidence:
+def confidence_in(tiers: Sequence[TierChance]) -> Confidence:
+    """The chance of the lowest tier, as the confidence."""
+    lowest = tiers[0]
+    return Confidence(lowest.probability, lowest.version, (Evidence(EvidenceKind.RULE, "least_tier_model"),))
+
+
+def doubted(confidence: Confidence, clean: Steered) -> Confidence:
     """What words to the router do to the confidence: nothing when they stand apart, and never anything upwards."""
     if not clean.cleaned and not clean.tangled:
         return confidence

@@ -17,7 +17,7 @@ from rich.progress import Progress
 from tiermesh_pack import Pack, PackError, load_pack
 from tiermesh_policy import TenantPolicy
 
-from tiermesh_classifier.artefact import ArtefactError
+from tiermesh_classifier.artefact_files import ArtefactError
 from tiermesh_classifier.assembly import assemble
 from tiermesh_classifier.evaluation import Scored, report, score_turns
 from tiermesh_classifier.evaluation_tables import show

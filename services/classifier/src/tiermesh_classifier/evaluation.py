@@ -124,6 +124,7 @@ def policy_scores(scores: mine.Scores, vocabulary: Vocabulary) -> Scores:
         multi_step=axis("multi_step"),
         stakes=axis("stakes"),
         confidence=scores.confidence.value,
+        suffices={Tier(each.tier): each.probability for each in scores.tiers},
         vocabulary=vocabulary,
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from tiermesh_classifier.classifier import Classifier
+from tiermesh_classifier.classifier import Scorer
 
 Stamp = tuple[int, int, int] | None
 
@@ -20,15 +20,15 @@ Stamp = tuple[int, int, int] | None
 class Live:
     """What serves now; replaced as a whole, on the event loop only."""
 
-    current: Classifier
+    current: Scorer
     # Scores a share of the turns beside it, for the decision log alone.
-    shadow: Classifier | None = None
+    shadow: Scorer | None = None
 
-    def put_current(self, classifier: Classifier) -> None:
+    def put_current(self, classifier: Scorer) -> None:
         """From the next call on this one serves."""
         self.current = classifier
 
-    def put_shadow(self, classifier: Classifier) -> None:
+    def put_shadow(self, classifier: Scorer) -> None:
         """From the next call on this one runs in the shadow."""
         self.shadow = classifier
 
@@ -39,7 +39,7 @@ class Reloader:
     def __init__(
         self,
         folder: Path,
-        load: Callable[[Path], Classifier],
+        load: Callable[[Path], Scorer],
         observe: Callable[[bool], None],
     ) -> None:
         """Make it before the first load: a change in between is then seen. `observe` gets whether a swap went well."""
@@ -48,13 +48,13 @@ class Reloader:
         self._observe = observe
         self._seen = stamp_of(folder)
 
-    async def watch(self, seconds: float, put: Callable[[Classifier], None]) -> None:
+    async def watch(self, seconds: float, put: Callable[[Scorer], None]) -> None:
         """Looks every so often, until cancelled."""
         while True:
             await asyncio.sleep(seconds)
             await self.check(put)
 
-    async def check(self, put: Callable[[Classifier], None]) -> bool:
+    async def check(self, put: Callable[[Scorer], None]) -> bool:
         """Swaps when there is a new manifest with a good artefact; a refused one is tried again when it changes."""
         stamp = await asyncio.to_thread(stamp_of, self._folder)
         if stamp == self._seen:
@@ -68,7 +68,7 @@ class Reloader:
             self._observe(False)
             return False
         put(classifier)
-        log.info("artefact_swapped", version=classifier.artefact.version)
+        log.info("artefact_swapped", version=classifier.version)
         self._observe(True)
         return True
 

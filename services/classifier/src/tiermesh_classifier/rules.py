@@ -73,6 +73,10 @@ class RuleStage:
         self._known = _known_questions(known)
         self.version = f"rules-{len(rules)}"
 
+    def speaks_on(self, axis: str) -> bool:
+        """Whether any rule is about an axis."""
+        return any(rule.axis == axis for rule in self._rules)
+
     def hits(self, reading: Reading) -> Sequence[Hit]:
         """The pack's rules that fire on a text."""
         folded = reading.text.folded

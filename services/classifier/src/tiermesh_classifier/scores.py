@@ -116,6 +116,15 @@ class Confidence:
     evidence: Sequence[Evidence] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TierChance:
+    """Calibrated probability that one tier (1, 2 or 3) answers right, by a model of outcomes."""
+
+    tier: int
+    probability: float
+    version: str
+
+
 @dataclass(frozen=True)
 class Scores:
     """Every axis of one turn."""
@@ -128,3 +137,5 @@ class Scores:
     vocabulary_version: str
     artefact_version: str
     notes: Sequence[str] = field(default=())
+    # Lowest tier first; empty when the least-tier model does not run.
+    tiers: Sequence[TierChance] = ()

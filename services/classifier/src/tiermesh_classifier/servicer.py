@@ -19,8 +19,7 @@ from tiermesh.classifier.v1.classifier_service_pb2_grpc import ClassifierService
 from tiermesh.common.v1 import context_pb2, history_pb2
 from tiermesh_runtime.errors import RpcError
 
-from tiermesh_classifier.axes import SURROUND_VERSION
-from tiermesh_classifier.classifier import Classifier, Depth, Question, UncertainStage
+from tiermesh_classifier.classifier import Classifier, Depth, Question, Scorer, UncertainStage
 from tiermesh_classifier.live import Live
 from tiermesh_classifier.reading.calendar import Calendar
 from tiermesh_classifier.scores import AXES, NO_SIGNAL, Scores
@@ -28,7 +27,7 @@ from tiermesh_classifier.telemetry import DriftMetrics
 from tiermesh_classifier.translation import depth_of, history_of, scores_to_wire, today_of
 
 _SURROUND = "surround"
-_CONFIDENCE = "confidence"
+_WITHOUT_LABELS = ("confidence", "tiers")
 # Makes the stage for what the local ones leave uncertain, for one call.
 StageForCall = Callable[[context_pb2.RequestContext], UncertainStage]
 
@@ -69,7 +68,9 @@ class ClassifierServicer(ClassifierServiceServicer):
         depth = depth_of(request.depth)
         local = await self._scored(classifier, question, depth)
         scores = local
-        if depth in (Depth.FULL, Depth.LANGUAGE_MODEL) and self._uncertain is not None:
+        # Without axes there is nothing that a language model could label.
+        asks = depth in (Depth.FULL, Depth.LANGUAGE_MODEL) and isinstance(classifier, Classifier)
+        if asks and self._uncertain is not None:
             scores = await self._uncertain(request.context).refine(classifier, question, local)
         self._metrics.scored(scores)
         shadow = await self._shadowed(question, depth, local, request.context)
@@ -98,23 +99,21 @@ class ClassifierServicer(ClassifierServiceServicer):
     ) -> pb.DescribeVocabularyResponse:
         """Says which labels each axis has, and which versions are loaded."""
         classifier = self._checked(request.context)
-        words, artefact, shadow = classifier.words, classifier.artefact, self._live.shadow
-        versions = {axis: artefact.heads[axis].version for axis in AXES} | {_SURROUND: SURROUND_VERSION}
-        axes = [_axis(name, words.labels[name], version) for name, version in versions.items()]
-        axes.append(
-            pb.DescribeVocabularyResponse.Axis(name=_CONFIDENCE, version=artefact.confidence.version, served=True)
-        )
+        words, versions, shadow = classifier.words, classifier.versions, self._live.shadow
+        axes = [_axis(name, words.labels[name], versions.get(name, "")) for name in (*AXES, _SURROUND)]
+        for name in (name for name in _WITHOUT_LABELS if name in versions):
+            axes.append(pb.DescribeVocabularyResponse.Axis(name=name, version=versions[name], served=True))
         return pb.DescribeVocabularyResponse(
             axes=axes,
             vocabulary_version=words.version,
-            artefact_version=artefact.version,
-            shadow_artefact_version="" if shadow is None else shadow.artefact.version,
+            artefact_version=classifier.version,
+            shadow_artefact_version="" if shadow is None else shadow.version,
             language_model_version=self._language_model_version,
         )
 
     def _question(
         self,
-        classifier: Classifier,
+        classifier: Scorer,
         text: str,
         history: history_pb2.RoutingHistory,
         context: context_pb2.RequestContext,
@@ -122,12 +121,12 @@ class ClassifierServicer(ClassifierServiceServicer):
         past = history_of(history, classifier.words.version)
         return Question(text, past, Calendar(today_of(context), self._fiscal))
 
-    async def _scored(self, classifier: Classifier, question: Question, depth: Depth) -> Scores:
+    async def _scored(self, classifier: Scorer, question: Question, depth: Depth) -> Scores:
         if len(question.text) <= self._inline:
             return classifier.score(question, depth)
         return await self._in_thread(classifier, question, depth)
 
-    async def _in_thread(self, classifier: Classifier, question: Question, depth: Depth) -> Scores:
+    async def _in_thread(self, classifier: Scorer, question: Question, depth: Depth) -> Scores:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, classifier.score, question, depth)
 
@@ -141,12 +140,12 @@ class ClassifierServicer(ClassifierServiceServicer):
         try:
             found = await self._scored(shadow, question, depth)
         except Exception:  # a candidate's fault is for the log, not for the person who asked
-            structlog.get_logger().exception("shadow_failed", version=shadow.artefact.version)
+            structlog.get_logger().exception("shadow_failed", version=shadow.version)
             return None
         self._metrics.shadowed(scores, found)
         return found
 
-    def _checked(self, context: context_pb2.RequestContext) -> Classifier:
+    def _checked(self, context: context_pb2.RequestContext) -> Scorer:
         """The classifier that serves this call to its end."""
         classifier = self._live.current
         loaded = classifier.words.version
@@ -173,7 +172,7 @@ def _axis(name: str, labels: Mapping[str, str], version: str) -> pb.DescribeVoca
             pb.DescribeVocabularyResponse.Label(name=label, description=words) for label, words in described.items()
         ],
         version=version,
-        served=True,
+        served=bool(version),
     )
 
 

@@ -18,6 +18,14 @@ class ClassifierSettings(ServiceSettings):
     artefact: Path = Field(
         Path(".tiermesh/models/classifier"), description="folder of the trained artefact (`make train` writes it)"
     )
+    tier_artefact: Path | None = Field(
+        None,
+        description="folder of the least-tier model (`python -m tiermesh_classifier.train_tiers` writes it);"
+        " needed by a pack without intents",
+    )
+    tiers_decide: bool = Field(
+        False, description="take that model's chance of tier 1 for the confidence also in a pack with intents"
+    )
     fiscal_year_start: int | None = Field(
         None, ge=1, le=12, description="month in which the fiscal year starts; unset takes the pack's"
     )

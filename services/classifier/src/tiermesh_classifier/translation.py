@@ -114,6 +114,10 @@ def scores_to_wire(scores: domain.Scores) -> scores_pb2.Scores:
         ),
         vocabulary_version=scores.vocabulary_version,
         artefact_version=scores.artefact_version,
+        tiers=[
+            scores_pb2.TierChance(tier=each.tier, probability=each.probability, version=each.version)
+            for each in scores.tiers
+        ],
     )
 
 

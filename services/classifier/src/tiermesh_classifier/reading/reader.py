@@ -1,8 +1,10 @@
 """Reads a question once, for features and slots alike: tokens with spelling mended, cues, domain words, periods."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from operator import attrgetter
 
 from tiermesh_classifier.lexicon import Lexicon
 from tiermesh_classifier.reading.calendar import Calendar
@@ -47,8 +49,9 @@ class Reading:
 
     def token_range(self, start: int, end: int) -> range:
         """Tokens that lie in a range of the folded text."""
-        inside = [at for at, token in enumerate(self.tokens) if token.start >= start and token.end <= end]
-        return range(inside[0], inside[-1] + 1) if inside else range(0)
+        first = bisect_left(self.tokens, start, key=attrgetter("start"))
+        last = bisect_right(self.tokens, end, key=attrgetter("end"))
+        return range(first, last) if first < last else range(0)
 
 
 class Reader:

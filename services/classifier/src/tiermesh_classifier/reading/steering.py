@@ -5,16 +5,20 @@ never sees a text that holds one. The wordings are data (`lexicon/steering.yaml`
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from typing import Any
 
 import yaml
 
 from tiermesh_classifier.reading.text import read_text
 
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.?!;])(?=\s)|(?<=[\n\r])")
-# So many words before the first sign of a sentence may be a question of their own.
+_WORD = re.compile(r"[^\W_]+")
+# So many words before the first sign of a sentence, or so many behind it that no claim is made of, may be a question
+# of their own.
 _LED = 3
 # What is left of a text is a question that can stand for itself when it is no longer than this.
 _PLAIN = 300
@@ -32,9 +36,19 @@ class Steered:
 
 
 @lru_cache(maxsize=1)
-def _signs() -> tuple[tuple[str, re.Pattern[str]], ...]:
+def _lexicon() -> Mapping[str, Any]:
     source = resources.files("tiermesh_classifier.lexicon").joinpath("steering.yaml").read_text(encoding="utf-8")
-    return tuple((name, re.compile(pattern)) for name, pattern in yaml.safe_load(source)["signs"].items())
+    return dict(yaml.safe_load(source))
+
+
+@lru_cache(maxsize=1)
+def _signs() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple((name, re.compile(pattern)) for name, pattern in _lexicon()["signs"].items())
+
+
+@lru_cache(maxsize=1)
+def _claim_words() -> frozenset[str]:
+    return frozenset(_lexicon()["claim_words"].split())
 
 
 def steering_sign(text: str) -> str | None:
@@ -48,16 +62,25 @@ def steered(text: str) -> Steered:
     if steering_sign(text) is None:
         return Steered(text, cleaned=False, tangled=False)
     parts = _BETWEEN_SENTENCES.split(text)
-    before = [_words_before_a_sign(part) for part in parts]
-    rest = "".join(" " * len(part) if at is not None else part for part, at in zip(parts, before, strict=True))
+    found = [_addressed(part) for part in parts]
+    rest = "".join(" " * len(part) if beside is not None else part for part, beside in zip(parts, found, strict=True))
     if not any(map(str.isalpha, rest)):
         return Steered(text, cleaned=False, tangled=len(parts) > 1)
-    led = any(at is not None and at >= _LED for at in before)
-    return Steered(rest, cleaned=rest != text, tangled=led or rest == text or len(" ".join(rest.split())) > _PLAIN)
+    # Whatever else a sentence says that was taken out is lost: it may have been the question, so nobody may be sure.
+    glued = any(beside is not None and beside >= _LED for beside in found)
+    return Steered(rest, cleaned=rest != text, tangled=glued or rest == text or len(" ".join(rest.split())) > _PLAIN)
 
 
-def _words_before_a_sign(sentence: str) -> int | None:
-    """How many words stand before the first sign of a sentence; None when it holds none."""
+def _addressed(sentence: str) -> int | None:
+    """How many words on one side of its signs are no part of a claim, the side that has more; None without a sign."""
     folded = read_text(sentence).folded
-    found = [match.start() for _, pattern in _signs() if (match := pattern.search(folded))]
-    return len(folded[: min(found)].split()) if found else None
+    matches = [match.span() for _, pattern in _signs() for match in pattern.finditer(folded)]
+    if not matches:
+        return None
+    first = min(start for start, _ in matches)
+    behind = [
+        word
+        for word in _WORD.finditer(folded, first)
+        if not any(start < word.end() and word.start() < end for start, end in matches)
+    ]
+    return max(len(folded[:first].split()), sum(word.group() not in _claim_words() for word in behind))

@@ -12,6 +12,8 @@ from functools import cached_property
 READ_LIMIT = 2_000
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[€$£%?!:/@#&+]")
+# A sign or blank again and again says no more than three of it, and costs rules that look for what stands between.
+_RUN = re.compile(r"([\W_])\1{3,}")
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-"})
 # Unicode categories without a visible form: format (zero-width, bidi marks), control, surrogate, private use.
 _INVISIBLE = {"Cf", "Cc", "Cs", "Co", "Cn"}
@@ -63,14 +65,20 @@ def read_text(raw: str) -> Text:
     """Folds a text. Never fails, whatever the characters."""
     kept = raw[:READ_LIMIT]
     truncated = len(raw) > READ_LIMIT
-    if kept.isascii():
+    if kept.isascii() and _RUN.search(kept) is None:
         if kept.isprintable():
             return Text(raw, kept.lower(), None, truncated)
         return Text(raw, _blank_controls(kept).lower(), None, truncated)
     characters: list[str] = []
     offsets: list[int] = []
     for position, character in enumerate(kept):
+        if len(characters) >= READ_LIMIT:
+            # Some characters fold to many ("ﷺ" to eighteen): what is read stays bounded all the same.
+            truncated = True
+            break
         for folded in _fold(character):
+            if characters[-3:] == [folded] * 3 and not folded.isalnum():
+                continue
             characters.append(folded)
             offsets.append(position)
     return Text(raw, "".join(characters), tuple(offsets), truncated)

@@ -68,10 +68,12 @@ def find_names(reading: Reading, not_names: Set[str], units: Set[str]) -> Iterat
     `not_names` are words that are capitalised for other reasons; `units` are departments whose names the pack knows.
     """
     taken = _taken(reading, units)
+    # In a text all in capitals they tell nothing.
+    shouted = reading.text.raw.isupper()
     at, before = 0, None
     while at < len(reading.tokens):
         name = _unit_name(reading, at, units)
-        end = at + 1 if name is not None else _run(reading, at, taken, not_names)
+        end = at + 1 if name is not None else at if shouted else _run(reading, at, taken, not_names)
         if end == at:
             at += 1
             continue
@@ -113,8 +115,6 @@ def _coordinated(reading: Reading, before: Name, name: Name) -> bool:
 
 def _run(reading: Reading, first: int, taken: Set[int], not_names: Set[str]) -> int:
     """End of the run of name words that starts here; `first` itself when none does."""
-    if reading.text.raw.isupper():
-        return first
     at = first
     while at < len(reading.tokens) and at not in taken and _name_like(reading, at, not_names):
         if at > first and not _adjacent(reading, at):

@@ -129,6 +129,7 @@ def policy_scores(message: scores_pb2.Scores, vocabulary: Vocabulary, *, approva
         multi_step=_axis(difficulty.multi_step),
         stakes=_axis(difficulty.stakes),
         confidence=message.confidence.value,
+        suffices={tier: each.probability for each in message.tiers if (tier := tier_of(each.tier)) is not None},
         approval=approval,
         vocabulary=vocabulary,
     )
