@@ -273,12 +273,22 @@ def test_self_routing_lets_tier_1_try_and_tells_it_when_to_hand_over(scores: Mak
     assert decide(scores(ambiguous="yes"), policy).route is Route.TIER2
 
 
-@pytest.mark.parametrize(("calibration", "limit"), [((), 0.6), (((0.4, 0.8),), 0.4), (((0.5, 0.1), (1.0, 0.5)), 1.0)])
+@pytest.mark.parametrize(("calibration", "limit"), [(((0.4, 0.8),), 0.4), (((0.5, 0.1), (1.0, 0.5)), 1.0)])
 def test_a_calibration_that_never_reaches_the_threshold_asks_for_certainty(
     scores: Make, calibration: tuple[tuple[float, float], ...], limit: float
 ) -> None:
     policy = TenantPolicy(strategy=Strategy(StrategyKind.SELF, calibration=calibration))
-    assert decide(scores(), policy).least_stated_confidence == pytest.approx(limit)
+    decision = decide(scores(), policy)
+    assert decision.least_stated_confidence == pytest.approx(limit)
+    assert decision.least_right_confidence is None
+
+
+def test_without_a_curve_of_the_tenants_the_executor_holds_the_threshold_against_its_own(scores: Make) -> None:
+    policy = TenantPolicy(thresholds=Thresholds(0.7), strategy=Strategy(StrategyKind.SELF))
+    decision = decide(scores(), policy)
+    assert (decision.least_stated_confidence, decision.least_right_confidence) == (None, 0.7)
+    assert decide(scores(ambiguous="yes"), policy).least_right_confidence is None
+    assert decide(scores(), TenantPolicy()).least_right_confidence is None
 
 
 STRATEGIES = {

@@ -97,16 +97,22 @@ def _decision(case: Case, choice: Choice) -> Decision:
         bulk_tools_only=case.high_scope and choice.route not in (None, Route.AGGREGATE),
         policy_version=case.policy.version,
         estimated_cost_micros=0 if choice.tier is None else costs.cost_micros(usage, choice.tier),
-        least_stated_confidence=_least_stated(case, choice),
+        **_least_confidence(case, choice),
     )
 
 
-def _least_stated(case: Case, choice: Choice) -> float | None:
-    """What tier 1 must say of its own confidence, where the tenant's strategy goes by that."""
+def _least_confidence(case: Case, choice: Choice) -> dict[str, float]:
+    """What tier 1 must say of its own confidence, where the tenant's strategy goes by that.
+
+    The tenant's own curve turns the threshold into a number to be stated; without one the executor, which knows the
+    model that answers, holds the threshold against what that model's word has been worth.
+    """
     strategy = case.policy.strategy
     if strategy.kind is not StrategyKind.SELF or choice.route is not Route.TIER1:
-        return None
-    return least_stated(strategy.calibration, case.threshold.value)
+        return {}
+    if strategy.calibration:
+        return {"least_stated_confidence": least_stated(strategy.calibration, case.threshold.value)}
+    return {"least_right_confidence": min(max(case.threshold.value, 0.0), 1.0)}
 
 
 def _alternative(case: Case, choice: Choice) -> Alternative | None:

@@ -53,3 +53,5 @@ class Decision:
     estimated_cost_micros: int
     # Tier 1 hands over when it states less confidence than this; None leaves it to the executor.
     least_stated_confidence: float | None = None
+    # Tier 1 hands over when what it states has been worth less, by the executor's calibration; None asks nothing.
+    least_right_confidence: float | None = None

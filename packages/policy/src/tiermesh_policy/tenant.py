@@ -93,7 +93,8 @@ class Strategy:
     fixed_tier: Tier = Tier.TWO
     # For `table`: intents or families to tiers; what is not listed is judged by confidence.
     tiers: Mapping[str, Tier] = field(default_factory=dict)
-    # For `self`: pairs of tier 1's stated confidence and its measured share of right answers, both rising.
+    # For `self`: pairs of tier 1's stated confidence and its measured share of right answers, both rising. Empty leaves
+    # it to the executor's own calibration, which knows the model that answered.
     calibration: tuple[tuple[Share, Share], ...] = ()
     # Rules alone, rules and trained model, the language model alone, or all of them, each for what is left uncertain.
     depth: Depth = Depth.FULL

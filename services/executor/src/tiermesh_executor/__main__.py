@@ -21,6 +21,7 @@ from tiermesh_executor.adapters.tool_server import CALL_TOOL, LIST_TOOLS, GrpcTo
 from tiermesh_executor.adapters.usage import KIND, RECORD_USAGE, SpooledUsage, UsageDelivery
 from tiermesh_executor.aggregate import AggregateMode
 from tiermesh_executor.answer import AnswerMode
+from tiermesh_executor.bounce.calibration import Calibration, load_calibration
 from tiermesh_executor.configuration import ConfigurationError
 from tiermesh_executor.executor import Executor
 from tiermesh_executor.models.breaker import Breakers
@@ -66,7 +67,13 @@ async def build(settings: ExecutorSettings, provider: Provider | None = None) ->
             tier=settings.tier,
             models=models,
             modes={
-                "answer": AnswerMode(models, data.tools, telemetry, fan_out=settings.fan_out_limit),
+                "answer": AnswerMode(
+                    models,
+                    data.tools,
+                    telemetry,
+                    fan_out=settings.fan_out_limit,
+                    calibration=tables.calibration,
+                ),
                 "aggregate": AggregateMode(models, data.bulk, data.bulk_tools, telemetry),
             },
             prices=tables.prices,
@@ -89,6 +96,7 @@ class _Tables:
     tags: TagTable
     prices: PriceList
     endpoints: Mapping[str, Endpoint]
+    calibration: Calibration
 
 
 def _tables(settings: ExecutorSettings) -> _Tables:
@@ -108,9 +116,14 @@ def _tables(settings: ExecutorSettings) -> _Tables:
     prompts = frozenset(SYSTEM_TEXTS)
     tags = read(lambda: load_tags(settings.tags, tier=settings.tier, providers=known, prompts=prompts))
     prices = read(lambda: load_prices(settings.prices))
-    if endpoints is None or tags is None or prices is None:
+    calibration: Calibration | None = Calibration()
+    if tags is not None and settings.stated_calibration is not None:
+        path, row = settings.stated_calibration, tags.row("answer-simple")
+        asked = {each.model for each in row.candidates if not each.tiers or settings.tier in each.tiers}
+        calibration = read(lambda: load_calibration(path, models=asked, prompt_version=row.prompt_version))
+    if endpoints is None or tags is None or prices is None or calibration is None:
         raise StartupError("\n  ".join(["the tables cannot be used:", *problems]))
-    return _Tables(tags, prices, endpoints)
+    return _Tables(tags, prices, endpoints, calibration)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tiermesh_executor.answer_events import AnswerStop, Ended, ProposalShown
+from tiermesh_executor.bounce.calibration import Calibration
 from tiermesh_executor.bounce.judge import check_by_judge
-from tiermesh_executor.bounce.validators import Validators
+from tiermesh_executor.bounce.validators import Limits, Validators
 from tiermesh_executor.execution import Execution
 from tiermesh_executor.failures import ContentRefusedError, HandOverError, ModelsUnavailableError
 from tiermesh_executor.model_turn import ModelTurn, take_turn
@@ -39,23 +40,35 @@ _MAX_BAD_CALLS = 2
 class AnswerMode:
     """Answers with the tools of the tier."""
 
-    def __init__(self, models: ModelCalls, tools: ToolSource, telemetry: ExecutorTelemetry, *, fan_out: int) -> None:
+    def __init__(
+        self,
+        models: ModelCalls,
+        tools: ToolSource,
+        telemetry: ExecutorTelemetry,
+        *,
+        fan_out: int,
+        calibration: Calibration | None = None,
+    ) -> None:
         """`fan_out` is how many entities one look-up may be asked for."""
         self._models = models
         self._tools = tools
         self._telemetry = telemetry
         self._fan_out = fan_out
+        self._calibration = calibration or Calibration()
 
     async def run(self, execution: Execution) -> Ended:
         """Raises HandOverError or ExecutionError."""
         task = execution.task
-        if task.tier == 1 and task.least_confidence is None:
-            least = self._models.row(_tag(task.tier)).least_confidence
-            task = execution.task = replace(task, least_confidence=least)
-        if task.tier == 1 and task.intent != "out_of_scope":
-            execution.prose.validators = Validators(
-                task.question, least_confidence=task.least_confidence, evidence=execution.evidence
+        row = self._models.row(_tag(task.tier))
+        if task.tier == 1 and task.least_confidence is None and task.least_right is None:
+            task = execution.task = replace(task, least_confidence=row.least_confidence)
+        if task.states_confidence:
+            execution.prose.read_stated = lambda stated, model: self._calibration.read(
+                stated, model, row.prompt_version
             )
+        if task.tier == 1 and task.intent != "out_of_scope":
+            limits = Limits(task.least_confidence, task.least_right)
+            execution.prose.validators = Validators(task.question, limits=limits, evidence=execution.evidence)
         execution.prose.rewrite = Rewriter(self._models, execution.scope, lambda: execution.tables[-1])
         tools = offered(
             await self._tools.list(task.context, execution.scope.deadline),

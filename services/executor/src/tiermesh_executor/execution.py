@@ -44,8 +44,15 @@ class Task:
     scope: object = None
     # Tier 1 hands over when it states less; None asks for no statement.
     least_confidence: float | None = None
+    # The same for what its statement has been worth.
+    least_right: float | None = None
     # A judge reads tier 1's answer before it is released.
     judged: bool = False
+
+    @property
+    def states_confidence(self) -> bool:
+        """Whether the model is asked how sure it is."""
+        return self.tier == 1 and (self.least_confidence is not None or self.least_right is not None)
 
 
 @dataclass(slots=True)

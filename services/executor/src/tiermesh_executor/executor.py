@@ -9,6 +9,7 @@ from opentelemetry import trace
 
 from tiermesh_executor import telemetry as names
 from tiermesh_executor.answer_events import AnswerEvent, AnswerStop, Bounced, Ended, Text
+from tiermesh_executor.bounce.calibration import Stated
 from tiermesh_executor.context import CallContext
 from tiermesh_executor.deadline import Deadline
 from tiermesh_executor.execution import Execution, Task
@@ -47,6 +48,7 @@ class Report:
     statements: int = 0
     time_to_first_token: float | None = None
     held_back: float = 0.0
+    stated: Stated | None = None
 
 
 class Executor:
@@ -101,6 +103,7 @@ class Executor:
             execution.statements,
             execution.time_to_first_token,
             execution.prose.held_back,
+            execution.prose.stated,
         )
 
     async def generate(

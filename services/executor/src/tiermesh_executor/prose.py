@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 from tiermesh_executor.answer_events import AnswerEvent, CommittedTo, Text
+from tiermesh_executor.bounce.calibration import Stated
 from tiermesh_executor.bounce.confidence import StatedConfidence
 from tiermesh_executor.bounce.validators import Validators
 from tiermesh_executor.failures import HandOverError
@@ -50,6 +51,9 @@ class Prose:
         # Writes a sentence again from the rows; its figures are verified like any other's.
         self.rewrite: Callable[[str], Awaitable[str]] | None = None
         self._confidence = StatedConfidence()
+        # Reads what a model says of its own confidence; None where nobody asked.
+        self.read_stated: Callable[[float, str], Stated] | None = None
+        self.stated: Stated | None = None
 
     def ground(self, guard: FigureGuard, rows: Callable[[], str]) -> None:
         """From here on figures must hold; `rows` words the data for when they do not."""
@@ -67,6 +71,8 @@ class Prose:
         """Some more prose of the model."""
         self._since = self._since or self._clock()
         self._waiting += self._confidence.feed(text)
+        if self.stated is None and self._confidence.value is not None and self.read_stated is not None:
+            self.stated = self.read_stated(self._confidence.value, self.model)
         if self._guard is None and (self.committed or self._point is CommitPoint.IMMEDIATE):
             await self._release_all()
             return
@@ -78,7 +84,7 @@ class Prose:
 
     def drop_preamble(self) -> None:
         """The model turned to its tools: what was not yet shown was not the answer."""
-        self._confidence = StatedConfidence()
+        self._confidence, self.stated = StatedConfidence(), None
         self._waiting = ""
         self._released.clear()
         self._since = None
@@ -125,7 +131,7 @@ class Prose:
             return
         checks = self.validators if not self.committed else None
         if checks is not None:
-            checks.check_confidence(self._confidence.value)
+            checks.check_confidence(self.stated)
             if not self._released:
                 checks.check_first(sentence)
             checks.check("".join([*self._released, sentence]))

@@ -36,6 +36,11 @@ class ExecutorSettings(ServiceSettings):
     providers: Path | None = Field(
         None, description="YAML file with all providers; replaces the one that the two settings above name"
     )
+    stated_calibration: Path | None = Field(
+        None,
+        description="file with what tier 1's stated confidence has been worth (`tiermesh calibrate` writes it);"
+        " unset takes the stated number itself",
+    )
     aggregator_address: str = Field("127.0.0.1:50053", description="host:port of the aggregator")
     tool_addresses: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="host:port of the tool servers, separated by commas; empty takes the aggregator's"
@@ -59,7 +64,9 @@ class ExecutorSettings(ServiceSettings):
     tool_list_seconds: float = Field(30.0, ge=0, le=3600, description="seconds for which a tool list is remembered")
     heartbeat_seconds: float = Field(10.0, gt=0, le=60, description="idle seconds after which a stream gives a sign")
 
-    @field_validator("tags", "prices", "providers", "api_key_file", "insights_token_file", "mcp_token_file")
+    @field_validator(
+        "tags", "prices", "providers", "stated_calibration", "api_key_file", "insights_token_file", "mcp_token_file"
+    )
     @classmethod
     def _is_file(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():

@@ -214,6 +214,7 @@ class AnswerTrack:
             earlier=self._earlier,
             speculative=speculative,
             least_stated_confidence=self._decision.least_stated_confidence,
+            least_right_confidence=self._decision.least_right_confidence,
         )
         bounced: Bounced | None = None
         heard = False

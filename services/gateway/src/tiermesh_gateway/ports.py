@@ -59,6 +59,8 @@ class Execution:
     speculative: bool = False
     # Tier 1 hands over when it states less; None leaves it to the executor.
     least_stated_confidence: float | None = None
+    # Tier 1 hands over when what it states has been worth less; None asks nothing.
+    least_right_confidence: float | None = None
     # What was said before the exchanges, in short.
     earlier: str = ""
 

@@ -2,6 +2,8 @@
 
 import re
 
+# Changes with the words that ask: what a model's word is worth belongs to how it was asked.
+ASK_VERSION = "confidence-1"
 ASK = (
     "Begin your answer with how sure you are that it is right and complete, as a number between 0 and 1 in this form: "
     "<confidence>0.85</confidence>. Be honest: below 0.5 when you had to guess. The user does not see it."

@@ -6,7 +6,9 @@ a guard of their own (`figures`).
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
+from tiermesh_executor.bounce.calibration import Stated
 from tiermesh_executor.bounce.language import language_of
 from tiermesh_executor.bounce.names import Known, ungrounded_names
 from tiermesh_executor.failures import HandOverError
@@ -19,19 +21,34 @@ _CANNOT = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a model must say of its own confidence: the number itself, or what the number has been worth."""
+
+    stated: float | None = None
+    right: float | None = None
+
+
 class Validators:
     """Of one answer of tier 1."""
 
-    def __init__(self, question: str, *, least_confidence: float | None, evidence: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, question: str, *, limits: Limits, evidence: Callable[[], Iterable[str]]) -> None:
         """`evidence` is what the answer may rest on; empty as long as nothing was looked up."""
         self._language = language_of(question)
-        self._least_confidence = least_confidence
+        self._limits = limits
         self._evidence = evidence
 
-    def check_confidence(self, stated: float | None) -> None:
-        """Raises HandOverError when less was stated than is asked for."""
-        if stated is not None and self._least_confidence is not None and stated < self._least_confidence:
-            detail = f"the model was {stated:.2f} sure, and {self._least_confidence:.2f} is asked for"
+    def check_confidence(self, said: Stated | None) -> None:
+        """Raises HandOverError when less was stated than is asked for, or it stands for less."""
+        if said is None:
+            return
+        least = self._limits.stated
+        if least is not None and said.stated < least:
+            raise HandOverError("low_confidence", f"the model was {said.stated:.2f} sure, and {least:.2f} is asked for")
+        least, right = self._limits.right, said.stated if said.calibrated is None else said.calibrated
+        if least is not None and right < least:
+            worth = "which nobody has measured" if said.calibrated is None else f"which has been worth {right:.2f}"
+            detail = f"the model was {said.stated:.2f} sure, {worth}, and {least:.2f} is asked for"
             raise HandOverError("low_confidence", detail)
 
     def check_first(self, sentence: str) -> None:

@@ -65,7 +65,7 @@ def _question_parts(task: Task) -> list[TextPart]:
     if task.prior_findings:
         parts.append(TextPart(f"<unverified_findings>\n{task.prior_findings}\n</unverified_findings>\n{_UNVERIFIED}"))
     parts.append(TextPart(question_text(task.question)))
-    if task.tier == 1 and task.least_confidence is not None:
+    if task.states_confidence:
         parts.append(TextPart(ASK))
     if task.continue_from:
         parts.append(answer_so_far(task.continue_from))

@@ -92,6 +92,7 @@ def task_from(request: pb.ExecuteRequest, principal: Principal, tier: int) -> tu
         max_cost_micros=request.max_cost_micros,
         scope=scope if intent else None,
         least_confidence=least,
+        least_right=request.least_right_confidence if request.HasField("least_right_confidence") else None,
         judged=judged,
     )
     return _MODES[request.mode], task

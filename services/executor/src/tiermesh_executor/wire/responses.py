@@ -106,6 +106,16 @@ def done_of(report: Report, tier: int) -> pb.ExecuteResponse:
     )
     if report.time_to_first_token is not None:
         done.time_to_first_token.CopyFrom(duration_of(report.time_to_first_token))
+    if (said := report.stated) is not None:
+        done.stated_confidence.CopyFrom(
+            pb.StatedConfidence(
+                stated=said.stated,
+                calibrated=said.calibrated,
+                model=said.model,
+                prompt_version=said.prompt_version,
+                calibration_version=said.calibration_version,
+            )
+        )
     return pb.ExecuteResponse(done=done)
 
 

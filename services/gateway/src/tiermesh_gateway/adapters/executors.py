@@ -84,6 +84,7 @@ def _request(execution: Execution) -> pb.ExecuteRequest:
         max_cost_micros=execution.most_micros,
         speculative=execution.speculative,
         least_stated_confidence=execution.least_stated_confidence,
+        least_right_confidence=execution.least_right_confidence,
         judge_before_release=execution.scored is not None
         and execution.scored.raw.intent.label in policy.judged_intents,
     )
