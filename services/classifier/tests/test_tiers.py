@@ -223,7 +223,7 @@ def test_the_artefact_says_what_it_is_worth_and_what_it_is_of(two_tiers: Path) -
     manifest = json.loads((two_tiers / "manifest.json").read_text())
     for tier in ("tier1", "tier2"):
         held = manifest["held_out"][tier]
-        assert held["questions"] == 400
+        assert held["cases"] == 400
         assert held["ece"] < 0.1
         assert held["brier"] < 0.2
     assert manifest["provenance"]["models"] == {"weak": "w", "strong": "s"}

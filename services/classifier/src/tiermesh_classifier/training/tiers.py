@@ -2,31 +2,26 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 
 from tiermesh_classifier.experiments.outcomes import Outcomes, read_outcomes
 from tiermesh_classifier.experiments.tier_model import Choice, choose
 from tiermesh_classifier.tiers.artefact import TrainedTiers, save
-from tiermesh_classifier.tiers.model import Curve
 from tiermesh_classifier.tiers.words import LONGEST
-from tiermesh_classifier.training.fitting import adaptive_ece
+from tiermesh_classifier.training.calibrating import calibrated
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Progress = Callable[[str], None]
 FOLDS = 5
-# A chance is never quite 0 or 1.
-_LEAST, _MOST = 0.005, 0.995
-_GRID = np.linspace(0.0, 1.0, 41)
 
 
 def train_tiers(pack: str, data: Path, out: Path, *, tell: Progress = print, folds: int = FOLDS) -> str:
@@ -36,7 +31,7 @@ def train_tiers(pack: str, data: Path, out: Path, *, tell: Progress = print, fol
     right = by_tier(outcomes)
     tell(f"{len(outcomes)} questions, tiers {', '.join(map(str, right))}, phrases of up to {choice.longest_phrase}")
     raw = _held_out(outcomes.prompts, list(right.values()), choice, folds)
-    calibrations = [_calibrated(raw[at], flags, folds) for at, flags in enumerate(right.values())]
+    calibrations = [calibrated(raw[at], flags, folds) for at, flags in enumerate(right.values())]
     for tier, found in zip(right, calibrations, strict=True):
         tell(f"tier {tier} held out: " + ", ".join(f"{name} {value}" for name, value in found.held_out.items()))
     words, matrix = _words(outcomes.prompts, choice)
@@ -70,13 +65,6 @@ def by_tier(outcomes: Outcomes) -> Mapping[int, Flags]:
     return {1: outcomes.weak, 2: outcomes.middle, 3: outcomes.strong}
 
 
-@dataclass(frozen=True)
-class _Calibrated:
-    curve: Curve
-    method: str
-    held_out: Mapping[str, float]
-
-
 def _held_out(prompts: Sequence[str], right: Sequence[Flags], choice: Choice, folds: int) -> Floats:
     """Tiers × questions: raw chances by models that have not seen the question."""
     raw = np.zeros((len(right), len(prompts)))
@@ -95,57 +83,6 @@ def _words(prompts: Sequence[str], choice: Choice) -> tuple[Any, Any]:
 
 def _model(choice: Choice) -> Any:
     return LogisticRegression(C=choice.strength, max_iter=300)
-
-
-def _calibrated(raw: Floats, right: Flags, folds: int) -> _Calibrated:
-    """The curve that is worth more on questions that did not shape it; what it is worth is measured there too."""
-    worth: dict[str, Floats] = {}
-    for method, fit in CURVES.items():
-        chances = np.zeros(len(raw))
-        for inside, outside in KFold(folds, shuffle=True, random_state=1).split(raw.reshape(-1, 1)):
-            curve = fit(raw[inside], right[inside])
-            chances[outside] = np.interp(raw[outside], curve.knots, curve.values)
-        worth[method] = chances
-    method = min(worth, key=lambda name: _brier(worth[name], right))
-    return _Calibrated(
-        CURVES[method](raw, right),
-        method,
-        {
-            "questions": len(raw),
-            "right": round(float(right.mean()), 4),
-            "ece": round(adaptive_ece(worth[method], right), 4),
-            "brier": round(_brier(worth[method], right), 4),
-            "ece_before": round(adaptive_ece(raw, right), 4),
-            "brier_before": round(_brier(raw, right), 4),
-        },
-    )
-
-
-def isotonic(raw: Floats, right: Flags) -> Curve:
-    """Any rising curve."""
-    model = IsotonicRegression(y_min=_LEAST, y_max=_MOST, out_of_bounds="clip").fit(raw, right)
-    return Curve(model.X_thresholds_.astype(np.float32), model.y_thresholds_.astype(np.float32))
-
-
-def logistic(raw: Floats, right: Flags) -> Curve:
-    """A temperature and a shift of the log-odds: two numbers, for data too small for more."""
-    model = LogisticRegression(C=1e3).fit(_log_odds(raw), right)
-    values = np.clip(model.predict_proba(_log_odds(_GRID))[:, 1], _LEAST, _MOST)
-    # More confident must never mean less likely: a falling fit says nothing.
-    rising = values if values[-1] >= values[0] else np.full(len(_GRID), float(right.mean()))
-    return Curve(_GRID.astype(np.float32), rising.astype(np.float32))
-
-
-CURVES: Mapping[str, Callable[[Floats, Flags], Curve]] = {"logistic": logistic, "isotonic": isotonic}
-
-
-def _log_odds(raw: Floats) -> Floats:
-    clipped = np.clip(raw, _LEAST, _MOST)
-    return np.log(clipped / (1.0 - clipped)).reshape(-1, 1)
-
-
-def _brier(chances: Floats, right: Flags) -> float:
-    return float(((chances - right) ** 2).mean())
 
 
 def _provenance(data: Path, outcomes: Outcomes, choice: Choice) -> Mapping[str, Any]:
