@@ -30,7 +30,9 @@ from tiermesh_cli.commands import (
     sign_in,
 )
 from tiermesh_cli.evaluation.commands import evaluation
+from tiermesh_cli.evaluation.models import AS_GIVEN, calibrate
 from tiermesh_cli.home import Home, ProjectNotFoundError
+from tiermesh_cli.labelling.command import label
 from tiermesh_cli.people import UnknownPersonError, read_personas
 from tiermesh_cli.render import AnswerView
 from tiermesh_cli.replay import replay
@@ -50,6 +52,8 @@ app = typer.Typer(
 )
 app.add_typer(evaluation, name="eval")
 app.command()(replay)
+app.command()(label)
+app.command(context_settings=AS_GIVEN)(calibrate)
 app.command("seed-insights")(seed_insights)
 app.command("service-token")(service_token)
 

@@ -7,13 +7,13 @@ import sys
 
 import typer
 
-_AS_GIVEN = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+AS_GIVEN = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
 def register(group: typer.Typer) -> None:
     """Add the verbs to `tiermesh eval`."""
-    group.command(context_settings=_AS_GIVEN)(intents)
-    group.command(context_settings=_AS_GIVEN)(tiers)
+    group.command(context_settings=AS_GIVEN)(intents)
+    group.command(context_settings=AS_GIVEN)(tiers)
 
 
 def intents(context: typer.Context) -> None:
@@ -24,6 +24,11 @@ def intents(context: typer.Context) -> None:
 def tiers(context: typer.Context) -> None:
     """Measure the least tier that suffices on outcome data: cost-quality curve, APGR, CPT; --help tells the options."""
     _hand_over("tiermesh_classifier.evaluate_tiers", context)
+
+
+def calibrate(context: typer.Context) -> None:
+    """Measure what a model's stated confidence is worth, for the executor; --help tells the options."""
+    _hand_over("tiermesh_classifier.calibrate_stated", context)
 
 
 def _hand_over(module: str, context: typer.Context) -> None:

@@ -69,9 +69,9 @@ class ClassifierServicer(ClassifierServiceServicer):
         local = await self._scored(classifier, question, depth)
         scores = local
         # Without axes there is nothing that a language model could label.
-        asks = depth in (Depth.FULL, Depth.LANGUAGE_MODEL) and isinstance(classifier, Classifier)
-        if asks and self._uncertain is not None:
-            scores = await self._uncertain(request.context).refine(classifier, question, local)
+        labels = self._uncertain if isinstance(classifier, Classifier) else None
+        if depth in (Depth.FULL, Depth.LANGUAGE_MODEL) and labels is not None:
+            scores = await labels(request.context).refine(classifier, question, local)
         self._metrics.scored(scores)
         shadow = await self._shadowed(question, depth, local, request.context)
         return pb.ClassifyResponse(
