@@ -232,3 +232,18 @@ def test_what_is_taken_out_leaves_every_other_character_in_its_place(text: list[
     assert len(found.rest) == len(whole)
     assert all(kept in (" ", raw) for kept, raw in zip(found.rest, whole, strict=True))
     assert found.cleaned == (found.rest != whole)
+
+
+def test_a_question_in_a_long_text_of_something_else_is_asked_back_and_a_long_list_is_not(
+    classifier: Classifier,
+) -> None:
+    record = "\n".join(f"Name server {n}: ns{n}.example.org, last updated 12-May-20{n % 10}4." for n in range(30))
+    people = "compare the sick days of " + ", ".join(f"Anna{n} Schmidt" for n in range(60)) + " last year"
+    for question in QUESTIONS:
+        for text in (f"{question} {record}", f"{record}\n{question}"):
+            scores = classifier.score(Question(text, NO_HISTORY, CALENDAR))
+            assert "question_buried_in_a_long_text" in [each.name for each in scores.axes["ambiguous"].evidence]
+            assert route(classifier, scores) == "tier2"
+    assert "question_buried_in_a_long_text" not in [
+        each.name for each in classifier.score(Question(people, NO_HISTORY, CALENDAR)).axes["ambiguous"].evidence
+    ]

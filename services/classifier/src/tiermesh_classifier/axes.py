@@ -14,6 +14,8 @@ FAMILIAR = 0.34
 SURROUND_VERSION = "surround-1"
 # How ambiguous a text is that mixes a question with words to the router; and the most that its confidence can be.
 TANGLED = 0.75
+TO_THE_ROUTER = "question_tangled_with_words_to_the_router"
+IN_A_LONG_TEXT = "question_buried_in_a_long_text"
 _MIX: Mapping[str, tuple[float, float, float, float]] = {
     # drill_down, compare, act, explain
     "count": (0.5, 0.3, 0.1, 0.1),
@@ -84,9 +86,9 @@ def surround(axes: Mapping[str, AxisScore], kinds: Mapping[str, str]) -> AxisSco
     return AxisScore(distribution, Stage.RULE, SURROUND_VERSION, evidence)
 
 
-def tangled(axes: Mapping[str, AxisScore]) -> dict[str, AxisScore]:
-    """The axes of a text in which a question and words to the router cannot be told apart: it needs asking back."""
-    evidence = (Evidence(EvidenceKind.RULE, "question_tangled_with_words_to_the_router", TANGLED),)
+def tangled(axes: Mapping[str, AxisScore], why: str = TO_THE_ROUTER) -> dict[str, AxisScore]:
+    """The axes of a text in which the question cannot be told from what is around it: it needs asking back."""
+    evidence = (Evidence(EvidenceKind.RULE, why, TANGLED),)
     shares = {"yes": TANGLED, "no": 1.0 - TANGLED, NO_SIGNAL: 0.0}
     if axes["ambiguous"].distribution.get("yes", 0.0) >= TANGLED:
         return dict(axes)

@@ -16,7 +16,7 @@ from tiermesh_classifier.heads import Read, kept, reasons
 from tiermesh_classifier.history import History
 from tiermesh_classifier.reading.calendar import Calendar
 from tiermesh_classifier.reading.reader import Reader, Reading
-from tiermesh_classifier.reading.steering import Steered, steered
+from tiermesh_classifier.reading.steering import Steered, buried, steered
 from tiermesh_classifier.rules import Hit, RuleStage, evidence_of, spread
 from tiermesh_classifier.scores import (
     AXES,
@@ -150,6 +150,8 @@ class Classifier:
                 axes, confidence = dict(known.axes), known.confidence
         if clean.tangled:
             axes = shape.tangled(axes)
+        elif buried(clean.rest):
+            axes = shape.tangled(axes, shape.IN_A_LONG_TEXT)
         tiers: Sequence[TierChance] = ()
         if self._tiers is not None and depth is not Depth.RULES:
             tiers = self._tiers.chances(clean.rest, tangled=clean.tangled).tiers

@@ -17,6 +17,9 @@ from tiermesh_classifier.reading.text import read_text
 
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.?!;])(?=\s)|(?<=[\n\r])")
 _WORD = re.compile(r"[^\W_]+")
+# Twice the longest question that was ever labelled. A list of names in one sentence may be longer.
+_BURIED = 600
+_MORE_THAN_ONE = re.compile(r"[.?!;:\n\r][\"')\]\s]*\w")
 # So many words before the first sign of a sentence, or so many behind it that no claim is made of, may be a question
 # of their own.
 _LED = 3
@@ -69,6 +72,12 @@ def steered(text: str) -> Steered:
     # Whatever else a sentence says that was taken out is lost: it may have been the question, so nobody may be sure.
     glued = any(beside is not None and beside >= _LED for beside in found)
     return Steered(rest, cleaned=rest != text, tangled=glued or rest == text or len(" ".join(rest.split())) > _PLAIN)
+
+
+def buried(text: str) -> bool:
+    """Whether a question, if there is one, is lost: many sentences or lines, far longer than questions are."""
+    words = " ".join(text.split())
+    return len(words) > _BURIED and _MORE_THAN_ONE.search(text.strip()) is not None
 
 
 def _addressed(sentence: str) -> int | None:
