@@ -153,7 +153,7 @@ class Classifier:
         elif buried(clean.rest):
             axes = shape.tangled(axes, shape.IN_A_LONG_TEXT)
         tiers: Sequence[TierChance] = ()
-        if self._tiers is not None and depth is not Depth.RULES:
+        if self._tiers is not None and depth in (Depth.LOCAL, Depth.FULL):
             tiers = self._tiers.chances(clean.rest, tangled=clean.tangled).tiers
             confidence = confidence_in(tiers) if self._tiers_decide else confidence
         return self._whole(question, reading, axes, doubted(confidence, clean), tiers)

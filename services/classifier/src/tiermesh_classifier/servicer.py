@@ -28,6 +28,7 @@ from tiermesh_classifier.translation import depth_of, history_of, scores_to_wire
 
 _SURROUND = "surround"
 _WITHOUT_LABELS = ("confidence", "tiers")
+_ASKS_MODEL = (Depth.FULL, Depth.LANGUAGE_MODEL)
 # Makes the stage for what the local ones leave uncertain, for one call.
 StageForCall = Callable[[context_pb2.RequestContext], UncertainStage]
 
@@ -69,9 +70,8 @@ class ClassifierServicer(ClassifierServiceServicer):
         local = await self._scored(classifier, question, depth)
         scores = local
         # Without axes there is nothing that a language model could label.
-        labels = self._uncertain if isinstance(classifier, Classifier) else None
-        if depth in (Depth.FULL, Depth.LANGUAGE_MODEL) and labels is not None:
-            scores = await labels(request.context).refine(classifier, question, local)
+        if depth in _ASKS_MODEL and self._uncertain is not None and isinstance(classifier, Classifier):
+            scores = await self._uncertain(request.context).refine(classifier, question, local)
         self._metrics.scored(scores)
         shadow = await self._shadowed(question, depth, local, request.context)
         return pb.ClassifyResponse(
