@@ -67,7 +67,17 @@ def logistic(raw: Floats, right: Flags) -> Curve:
     return Curve(_GRID.astype(np.float32), rising.astype(np.float32))
 
 
-CURVES: Mapping[str, Callable[[Floats, Flags], Curve]] = {"logistic": logistic, "isotonic": isotonic}
+def as_it_is(_raw: Floats, _right: Flags) -> Curve:
+    """None: where little data would make a curve worse than the raw number."""
+    ends = np.array([_LEAST, _MOST], dtype=np.float32)
+    return Curve(ends, ends)
+
+
+CURVES: Mapping[str, Callable[[Floats, Flags], Curve]] = {
+    "as_it_is": as_it_is,
+    "logistic": logistic,
+    "isotonic": isotonic,
+}
 
 
 def _log_odds(raw: Floats) -> Floats:
