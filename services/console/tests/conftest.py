@@ -394,6 +394,7 @@ class FakeInsights(rpc.InsightsServiceServicer):
             changed=up,
             applied_threshold=request.threshold,
             detail="confidence 0.91 is below it" if up else "confidence 0.91 is enough",
+            reasons=[routing_pb2.DecisionReason(rule="cost_first", detail="as it says")] if request.settings else [],
         )
 
     async def NextComparison(self, request: Any, context: Any) -> pb.NextComparisonResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 from tiermesh_runtime.errors import RpcError
@@ -47,6 +48,17 @@ async def test_a_decision_is_replayed_under_another_threshold(world: Any) -> Non
         response, _ = await browser.get(f"/receipts/r-logged?threshold={nonsense}")
         assert response.status == 200
     assert len(world.insights.requests("ReplayDecision")) == 2
+
+
+async def test_a_decision_is_replayed_under_other_settings_and_their_words_are_escaped(world: Any) -> None:
+    browser = await world.browser("operator-token")
+    settings = "failure_policy: cost_first\n# </textarea><script>"
+    _, text = await browser.get(f"/receipts/r-logged?settings={quote(settings)}")
+    (request,) = world.insights.requests("ReplayDecision")
+    assert request.settings == settings
+    assert "Cost first" in text
+    assert "<script>" not in text.replace("<script ", "")
+    assert "&lt;/textarea&gt;&lt;script&gt;" in text
 
 
 async def test_a_replay_that_is_refused_leaves_the_receipt_readable(world: Any) -> None:

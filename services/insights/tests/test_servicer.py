@@ -20,6 +20,7 @@ from tiermesh_insights.metrics import Metrics
 from tiermesh_insights.servicer import InsightsServicer
 from tiermesh_insights.settings import InsightsSettings, TenantTuning, Tuning
 from tiermesh_insights.store import Store
+from tiermesh_policy import Inputs, TenantPolicy, scores_from_labels
 from tiermesh_runtime.errors import RpcError, from_call
 from tiermesh_runtime.server import Registration, ServiceParts, serving
 from tiermesh_runtime.testing import Keys, new_keys, signed_metadata
@@ -355,6 +356,35 @@ async def test_one_decision_is_explained_and_replayed(insights: Insights) -> Non
     assert error.reason == "UNKNOWN_REQUEST"
     foreign = pb.GetDecisionRequest(tenant="other", decision_id="d1")
     error = await refusal(insights.stub.GetDecision(foreign, metadata=insights.reader("other"), timeout=10))
+    assert error.reason == "UNKNOWN_REQUEST"
+
+
+async def test_a_decision_is_taken_again_under_other_settings_of_its_policy(insights: Insights) -> None:
+    recorded = decision(1, 0.85)
+    labels = {"intent": "leave.balance", "cardinality": "one", "temporal": "now", "aggregation": "none"}
+    talk = {"position": "opening", "needs_context": False, "ambiguous": False, "multi_step": False}
+    recorded.inputs = Inputs(scores_from_labels(labels | talk, confidence=0.85), TenantPolicy()).dump()
+    await insights.decide(recorded, decision(2, 0.85))
+
+    async def under(settings: str, decision_id: str = "d1") -> pb.ReplayDecisionResponse:
+        request = pb.ReplayDecisionRequest(tenant="acme", decision_id=decision_id, settings=settings)
+        return await insights.stub.ReplayDecision(request, metadata=insights.reader(), timeout=10)
+
+    dearer = await under("strategy: {kind: 'off', fixed_tier: 2}")
+    assert (dearer.route, dearer.changed) == (routing_pb2.ROUTE_TIER2, True)
+    assert dearer.reasons[0].rule
+    same = await under("thresholds: {tier1: 0.8}")
+    assert (same.route, same.changed, same.applied_threshold) == (routing_pb2.ROUTE_TIER1, False, 0.8)
+    for wrong, told in {
+        "thresholds: {tier1: 7}": "thresholds.tier1",
+        "no_such: 1": "no_such",
+        "just words": "name: value",
+        "{": "no YAML at line 1",
+        "&a [*a": "no YAML",
+    }.items():
+        error = await refusal(under(wrong))
+        assert (error.reason, told in str(error.violations)) == ("INVALID_FIELD", True), (wrong, error.violations)
+    error = await refusal(under("failure_policy: cost_first", "d2"))
     assert error.reason == "UNKNOWN_REQUEST"
 
 

@@ -7,6 +7,7 @@ Holds no text of a question and nothing that names a person.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import ClassVar
@@ -17,6 +18,7 @@ from tiermesh_policy.decide import decide
 from tiermesh_policy.decision import Decision
 from tiermesh_policy.history import Health, History
 from tiermesh_policy.routes import Tier
+from tiermesh_policy.schema import parse_policy
 from tiermesh_policy.scores import Scores
 from tiermesh_policy.tenant import TenantPolicy, Thresholds
 
@@ -67,6 +69,11 @@ class Inputs:
         strategy = replace(self.policy.strategy, wrong_answer_micros=0)
         return replace(self, policy=replace(self.policy, thresholds=moved, strategy=strategy))
 
+    def with_settings(self, settings: Mapping[str, object]) -> Inputs:
+        """The same turn, had these settings of the tenant's policy been others; raises `PolicyProblems`."""
+        present = TypeAdapter(TenantPolicy).dump_python(self.policy, mode="json")
+        return replace(self, policy=parse_policy(_laid_over(present, settings)))
+
 
 def load_inputs(record: bytes) -> Inputs:
     """The inputs in a record; RecordUnreadableError when it holds none."""
@@ -84,6 +91,14 @@ def replay(record: bytes, *, threshold: float | None = None) -> Decision:
     """Decide again: as it was, or under another threshold. RecordUnreadableError when the record is no good."""
     inputs = load_inputs(record)
     return (inputs if threshold is None else inputs.under(threshold)).decide()
+
+
+def _laid_over(below: Mapping[str, object], above: Mapping[str, object]) -> dict[str, object]:
+    laid = dict(below)
+    for name, value in above.items():
+        under = laid.get(name)
+        laid[name] = _laid_over(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+    return laid
 
 
 @cache

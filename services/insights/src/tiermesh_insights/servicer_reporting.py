@@ -20,6 +20,7 @@ from tiermesh_insights.evidence import Case, implied, turn_of
 from tiermesh_insights.judging.rubrics import rubric_of
 from tiermesh_insights.quality import dearer_preferred, overridden_share, tag_quality
 from tiermesh_insights.records import Selection
+from tiermesh_insights.redeciding import NoRecordError, SettingsError, decide_again
 from tiermesh_insights.replaying import applied_threshold, route_under, why
 from tiermesh_insights.routing import routing_report, start_of
 from tiermesh_insights.store import Store
@@ -174,9 +175,11 @@ class Reporting(rpc.InsightsServiceServicer):
         )
 
     async def ReplayDecision(self, request: pb.ReplayDecisionRequest, context: Context) -> pb.ReplayDecisionResponse:
-        """One decision under another threshold."""
+        """One decision under another threshold, or other settings of the policy."""
         require_reader(request.tenant)
         record = await self._record(request.tenant, request.decision_id, "")
+        if request.settings:
+            return _under_settings(record, request.settings)
         row = decision_row(record)
         turn = turn_of(row)
         route = route_under(turn, request.threshold)
@@ -199,3 +202,23 @@ class Reporting(rpc.InsightsServiceServicer):
         if found is None:
             raise unknown_request("the tenant has no such decision, or it is past its retention")
         return pb.DecisionRecord.FromString(found)
+
+
+def _under_settings(record: pb.DecisionRecord, settings: str) -> pb.ReplayDecisionResponse:
+    try:
+        made = decide_again(record.inputs, settings)
+    except SettingsError as error:
+        raise invalid_field("settings", str(error)) from error
+    except NoRecordError as error:
+        raise unknown_request("the decision's record has not what it was decided on; replay its threshold") from error
+    route = 0 if made.route is None else routing_pb2.Route.Value(f"ROUTE_{made.route.name}")
+    tier = routing_pb2.Tier.ValueType(0 if made.tier is None else made.tier.value)
+    return pb.ReplayDecisionResponse(
+        route=routing_pb2.Route.ValueType(route),
+        tier=tier,
+        changed=(route, tier) != (record.decision.route, record.decision.tier),
+        applied_threshold=made.threshold.value,
+        detail=made.reasons[-1].detail if made.reasons else "",
+        estimated_cost_micros=made.estimated_cost_micros,
+        reasons=[routing_pb2.DecisionReason(rule=each.rule, detail=each.detail) for each in made.reasons],
+    )

@@ -1,4 +1,4 @@
-"""Receipts: one decision explained, and what another threshold would have decided."""
+"""Receipts: one decision explained, and what another threshold or policy would have decided."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from tiermesh_runtime.errors import RpcError
 from tiermesh_console.context import VISITOR, page, parts
 
 ROUTES = web.RouteTableDef()
+# What a page's address carries; a policy's settings are far shorter.
+_MOST_SETTINGS = 4_000
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -39,15 +41,16 @@ async def find(request: web.Request) -> web.StreamResponse:
 
 @ROUTES.get("/receipts/{id}")
 async def show(request: web.Request) -> web.StreamResponse:
-    """Explain one decision; with `threshold` in the address, replay it."""
+    """Explain one decision; with `threshold` or `settings` in the address, replay it."""
     wanted = request.match_info["id"]
     if not _ID.fullmatch(wanted):
         raise web.HTTPNotFound(text="That is no id of a request or decision.")
     found = await _find(request, wanted)
     threshold = _threshold(request.query.get("threshold", ""))
+    settings = request.query.get("settings", "").strip()[:_MOST_SETTINGS]
     replay: pb.ReplayDecisionResponse | RpcError | None = None
-    if threshold is not None:
-        replay = await _replay(request, found.decision.decision_id, threshold)
+    if threshold is not None or settings:
+        replay = await _replay(request, found.decision.decision_id, threshold or 0.0, settings)
     return page(
         request,
         "receipt.html",
@@ -57,6 +60,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         log=found.log,
         axes=axes(found.decision.scores) if found.decision.HasField("scores") else (),
         threshold=found.decision.threshold.value if threshold is None else threshold,
+        settings=settings,
         replay=replay,
     )
 
@@ -116,9 +120,13 @@ async def _logged(
     return None
 
 
-async def _replay(request: web.Request, decision_id: str, threshold: float) -> pb.ReplayDecisionResponse | RpcError:
+async def _replay(
+    request: web.Request, decision_id: str, threshold: float, settings: str
+) -> pb.ReplayDecisionResponse | RpcError:
     insights, visitor = parts(request).insights, request[VISITOR]
-    message = pb.ReplayDecisionRequest(tenant=visitor.tenant, decision_id=decision_id, threshold=threshold)
+    message = pb.ReplayDecisionRequest(
+        tenant=visitor.tenant, decision_id=decision_id, threshold=threshold, settings=settings
+    )
     try:
         return await insights.call(insights.stub.ReplayDecision, message, visitor)
     except RpcError as error:

@@ -1731,19 +1731,26 @@ class ReplayDecisionRequest(_message.Message):
     TENANT_FIELD_NUMBER: _builtins.int
     DECISION_ID_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     decision_id: _builtins.str
     threshold: _builtins.float
+    """The threshold of tier 1; not looked at when `settings` is there."""
+    settings: _builtins.str
+    """Settings of the tenant's policy that change, as YAML or JSON in the shape of `policy:` in a tenant's
+    file; the others stay as they were when it was decided. Empty replays the threshold alone.
+    """
     def __init__(
         self,
         *,
         tenant: _builtins.str = ...,
         decision_id: _builtins.str = ...,
         threshold: _builtins.float = ...,
+        settings: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_id", b"decision_id", "tenant", b"tenant", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_id", b"decision_id", "settings", b"settings", "tenant", b"tenant", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1759,15 +1766,21 @@ class ReplayDecisionResponse(_message.Message):
     APPLIED_THRESHOLD_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     ESTIMATED_COST_MICROS_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
     route: _routing_pb2.Route.ValueType
+    """Unspecified when nothing may answer under these settings."""
     tier: _routing_pb2.Tier.ValueType
     changed: _builtins.bool
-    """True when the route differs from what was decided."""
+    """True when the route or the tier differs from what was decided."""
     applied_threshold: _builtins.float
     """The threshold as the conversation would have raised it for this turn."""
     detail: _builtins.str
     """Why, for people."""
     estimated_cost_micros: _builtins.int
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedCompositeFieldContainer[_routing_pb2.DecisionReason]:
+        """The rules that had a say, in order; empty when the record is older than such replays."""
+
     def __init__(
         self,
         *,
@@ -1777,10 +1790,11 @@ class ReplayDecisionResponse(_message.Message):
         applied_threshold: _builtins.float = ...,
         detail: _builtins.str = ...,
         estimated_cost_micros: _builtins.int = ...,
+        reasons: _abc.Iterable[_routing_pb2.DecisionReason] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_threshold", b"applied_threshold", "changed", b"changed", "detail", b"detail", "estimated_cost_micros", b"estimated_cost_micros", "route", b"route", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_threshold", b"applied_threshold", "changed", b"changed", "detail", b"detail", "estimated_cost_micros", b"estimated_cost_micros", "reasons", b"reasons", "route", b"route", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
