@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -574,3 +574,22 @@ async def test_pills_are_delivered_by_recorders_and_counted_for_readers(insights
     (row,) = report.rows
     assert (row.tier, row.kind, row.source) == (routing_pb2.TIER_2, shown.kind, shown.source)
     assert (row.shown, row.clicked, row.ignored) == (1, 1, 0)
+
+
+async def test_a_word_from_the_future_is_stored_once_counted_and_a_far_one_moves_nothing(
+    insights: Insights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead: list[int] = []
+    monkeypatch.setattr(Metrics, "from_the_future", lambda _self, count: ahead.append(count))
+    await insights.decide(decision(1), decision(2))
+    now = await insights.store.now()
+    near, far = outcome(1, 0.0), outcome(2, 0.0)
+    near.at.FromDatetime(datetime.fromtimestamp(NOW.seconds, UTC) + timedelta(days=1))
+    far.at.FromDatetime(now + timedelta(days=365))
+    for _ in range(2):
+        await insights.say(near, far)
+    # The first is in the past of this machine's clock by now; the second will be for a year.
+    assert ahead == [1 + (near.at.ToDatetime(UTC) > now + timedelta(minutes=5))] * 2
+    request = pb.ReportConfidenceRequest(selection=selected())
+    report = await insights.stub.ReportConfidence(request, metadata=insights.reader(), timeout=5)
+    assert (report.decisions, report.with_outcome) == (2, 1)
