@@ -9,6 +9,7 @@ import pytest
 from tiermesh_cli.evaluation.pill_trial import DataNotUsableError
 from tiermesh_cli.evaluation.route_report import RoutedTurn, tally, values
 from tiermesh_cli.evaluation.route_trial import read_labelled
+from tiermesh_cli.evaluation.speculation_report import Spent, speculation_values, spent_in_band
 
 
 def turn(gold: str, chosen: str, *, place: int = 1, ended: str = "", complete: bool = True) -> RoutedTurn:
@@ -46,6 +47,24 @@ def test_a_report_counts_each_position_and_lists_what_went_wrong() -> None:
     assert report["by_position"]["1"]["route_accuracy"] == 1.0
     assert report["by_position"]["2"]["trap"] == 1
     assert [each["error"] for each in report["wrong"]] == ["quality_loss", "trap"]
+
+
+def test_a_run_with_two_tiers_at_once_says_how_often_which_was_kept_and_what_the_other_cost() -> None:
+    band = ("confidence_reaches_the_threshold", ""), ("the_borderline_is_speculated_on", "within 0.08 of the threshold")
+    held = (band[0], (band[1][0], "within 0.08 of the threshold; not started: share"))
+    assert [spent_in_band(each) for each in (band, held, band[:1])] == [(True, ""), (True, "share"), (False, "")]
+    report = speculation_values(
+        [
+            Spent(micros=500, first_event=0.3, in_band=True, kept=2, loser_micros=100),
+            Spent(micros=200, first_event=0.1, in_band=True, kept=1, loser_micros=200),
+            Spent(micros=1_000, first_event=0.9, in_band=True, held_back="share"),
+            Spent(micros=0),
+        ]
+    )
+    assert (report["turns"], report["in_band"], report["two_tiers_started"], report["tier2_kept"]) == (4, 3, 2, 1)
+    assert (report["losers_cost_micros"], report["losers_share_of_cost"]) == (300, 0.15)
+    assert report["held_back"] == {"share": 1}
+    assert (report["first_event_ms_with_two"], report["first_event_ms_in_band_with_one"]) == (200.0, 900.0)
 
 
 def test_nothing_asked_is_no_accuracy() -> None:

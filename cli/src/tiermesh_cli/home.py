@@ -22,6 +22,8 @@ class Home:
 
     project: Path
     state: Path
+    # Folder of tenants' policies; None takes the development tenant's.
+    own_tenants: Path | None = None
 
     @classmethod
     def find(cls, state: Path | None = None) -> Home:
@@ -34,7 +36,12 @@ class Home:
         for folder in (start, *start.resolve().parents):
             if (folder / "protos" / "tiermesh").is_dir() and (folder / "packs").is_dir():
                 project = folder.resolve()
-                return cls(project=project, state=(state or project / ".tiermesh").resolve())
+                tenants = os.environ.get("TIERMESH_GATEWAY_TENANTS")
+                return cls(
+                    project=project,
+                    state=(state or project / ".tiermesh").resolve(),
+                    own_tenants=Path(tenants).resolve() if tenants else None,
+                )
         raise ProjectNotFoundError(start)
 
     @property
@@ -66,6 +73,10 @@ class Home:
     @property
     def pack(self) -> Path:
         return self.project / "packs" / "hr"
+
+    @property
+    def tenants(self) -> Path:
+        return self.own_tenants or self.project / "services/gateway/config/tenants"
 
     @property
     def database(self) -> str:

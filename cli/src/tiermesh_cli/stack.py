@@ -150,7 +150,7 @@ def build_stack(
                 "TIERMESH_GATEWAY_PORT": str(ports["gateway"]),
                 "TIERMESH_GATEWAY_JWKS": str(home.keys / "jwks.json"),
                 "TIERMESH_GATEWAY_PRINCIPAL_KEY": str(home.keys / "principal.pem"),
-                "TIERMESH_GATEWAY_TENANTS": str(home.project / "services/gateway/config/tenants"),
+                "TIERMESH_GATEWAY_TENANTS": str(home.tenants),
                 "TIERMESH_GATEWAY_PACKS": str(home.project / "packs"),
                 "TIERMESH_GATEWAY_STORE": str(home.data / "conversations.sqlite"),
                 "TIERMESH_GATEWAY_SPOOL": str(home.spool / "gateway.sqlite"),

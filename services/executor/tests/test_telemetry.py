@@ -62,5 +62,17 @@ def test_a_failed_attempt_and_a_changed_circuit_are_counted(reader: InMemoryMetr
     assert found["tiermesh.executor.circuit.changes"][0].attributes["tiermesh.circuit.state"] == "open"
 
 
+def test_a_loop_that_was_stopped_and_what_was_handed_over_or_held_are_counted(reader: InMemoryMetricReader) -> None:
+    executor = ExecutorTelemetry()
+    executor.fan_out_refused("leave_balance")
+    executor.bounced("fan_out", 1)
+    executor.sentences_held(2)
+    found = measured(reader)
+    (refused,), (bounced,) = found["tiermesh.executor.fan_out.refused"], found["tiermesh.executor.bounces"]
+    assert (refused.value, refused.attributes["gen_ai.tool.name"]) == (1, "leave_balance")
+    assert (bounced.value, bounced.attributes["cause"]) == (1, "fan_out")
+    assert found["tiermesh.executor.figures.held"][0].value == 2
+
+
 def _settled(line: Line, outcome: Outcome) -> Line:
     return replace(line, revision=1, outcome=outcome, duration=2.0, time_to_first_token=0.5, price_version="2026-01-01")

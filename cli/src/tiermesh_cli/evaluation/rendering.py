@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.text import Text
 from tiermesh_cli.evaluation.pill_report import KINDS, SIMULATOR_NOTE, PillReport, PillRow, Share
 from tiermesh_cli.evaluation.route_report import KINDS as ROUTE_ERRORS
 from tiermesh_cli.evaluation.route_report import RIGHT, RoutedTurn, tally
+from tiermesh_cli.evaluation.speculation_report import speculation_values
 
 _LINES = (
     "questions",
@@ -91,6 +93,9 @@ def show_routes(turns: Sequence[RoutedTurn], console: Console) -> None:
         errors = (str(counted.errors[kind]) for kind in ROUTE_ERRORS)
         table.add_row(name, str(counted.turns), f"{counted.accuracy:.1%}", f"{ended:.1%}", *errors)
     console.print(table)
+    speculation = speculation_values([turn.spent for turn in turns])
+    if speculation["two_tiers_started"]:
+        console.print(Text(f"two tiers at once: {json.dumps(speculation)}"))
     for turn in turns:
         if turn.verdict != RIGHT:
             why = turn.refusal or ", ".join(turn.rules)

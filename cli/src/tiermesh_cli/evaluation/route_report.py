@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from tiermesh_cli.evaluation.speculation_report import Spent, speculation_values
 
 AGGREGATE, TIER1, TIER2 = "aggregate", "tier1", "tier2"
 RIGHT = "right"
@@ -36,6 +38,7 @@ class RoutedTurn:
     complete: bool
     rules: tuple[str, ...] = ()
     refusal: str = ""
+    spent: Spent = field(default_factory=Spent)
 
     @property
     def verdict(self) -> str:
@@ -92,6 +95,7 @@ def values(turns: Sequence[RoutedTurn], *, simulated: bool | None) -> dict[str, 
         "simulated_models": simulated,
         "all": tally(turns).values(),
         "by_position": {str(place): tally(turn for turn in turns if turn.place == place).values() for place in places},
+        "speculation": speculation_values([turn.spent for turn in turns]),
         "wrong": [
             {
                 "id": turn.id,

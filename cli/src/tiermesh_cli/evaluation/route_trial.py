@@ -10,11 +10,13 @@ from pathlib import Path
 
 from rich.progress import Progress
 from tiermesh.common.v1 import routing_pb2
+from tiermesh.gateway.v1 import gateway_service_pb2
 from tiermesh_client import TiermeshClient
 from tiermesh_runtime.errors import RpcError
 
 from tiermesh_cli.evaluation.pill_trial import DataNotUsableError
 from tiermesh_cli.evaluation.route_report import RoutedTurn
+from tiermesh_cli.evaluation.speculation_report import Spent, spent_in_band
 
 QUESTION_SECONDS = 60.0
 _ROUTES = ("aggregate", "tier1", "tier2")
@@ -81,7 +83,8 @@ async def _converse(client: TiermeshClient, turns: LabelledConversation) -> list
 
 async def _ask(client: TiermeshClient, turn: LabelledTurn, place: int, conversation_id: str) -> tuple[RoutedTurn, str]:
     chosen, ended, complete, refusal = "", "", False, ""
-    rules: tuple[str, ...] = ()
+    reasons: tuple[tuple[str, str], ...] = ()
+    receipt = gateway_service_pb2.Receipt()
     try:
         async for event in client.ask(
             turn.text, conversation_id=conversation_id, no_pills=True, timeout=QUESTION_SECONDS
@@ -90,12 +93,28 @@ async def _ask(client: TiermeshClient, turn: LabelledTurn, place: int, conversat
             if kind == "decision":
                 decision = event.decision.decision
                 conversation_id = event.decision.conversation_id
-                chosen, rules = _word(decision.route), tuple(reason.rule for reason in decision.reasons)
+                chosen, reasons = _word(decision.route), tuple((each.rule, each.detail) for each in decision.reasons)
             elif kind == "receipt":
-                ended, complete = _word(event.receipt.route), event.receipt.complete
+                receipt = event.receipt
+                ended, complete = _word(receipt.route), receipt.complete
     except RpcError as error:
         refusal = error.reason or error.code.name
-    return RoutedTurn(turn.id, place, turn.route, chosen, ended, complete, rules, refusal), conversation_id
+    rules = tuple(rule for rule, _ in reasons)
+    spent = _spent(reasons, receipt)
+    return RoutedTurn(turn.id, place, turn.route, chosen, ended, complete, rules, refusal, spent), conversation_id
+
+
+def _spent(reasons: Sequence[tuple[str, str]], receipt: gateway_service_pb2.Receipt) -> Spent:
+    in_band, held_back = spent_in_band(reasons)
+    first = receipt.timings.first_answer_event
+    return Spent(
+        micros=receipt.cost.total_micros,
+        first_event=first.ToNanoseconds() / 1e9 if receipt.timings.HasField("first_answer_event") else None,
+        in_band=in_band,
+        held_back=held_back,
+        kept=int(receipt.speculation.winner) if receipt.HasField("speculation") else 0,
+        loser_micros=receipt.speculation.loser_cost_micros,
+    )
 
 
 def _word(route: routing_pb2.Route.ValueType) -> str:
