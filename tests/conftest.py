@@ -147,8 +147,8 @@ def own_suite(tmp_path: Path, seeded: Path, collector: Collector) -> Iterator[Su
 
 
 @contextmanager
-def running_suite(state: Path, seeded: Path, collector: Collector) -> Iterator[Suite]:
-    """Run `tiermesh up` while the block runs."""
+def running_suite(state: Path, seeded: Path, collector: Collector, **settings: str) -> Iterator[Suite]:
+    """Run `tiermesh up` while the block runs, with more settings in its environment."""
     (state / "data").mkdir(parents=True)
     shutil.copy(seeded, state / "data" / "hr.duckdb")
     environment = {
@@ -160,6 +160,7 @@ def running_suite(state: Path, seeded: Path, collector: Collector) -> Iterator[S
         # A loaded test machine is no reason to take the failure policy.
         "TIERMESH_GATEWAY_CLASSIFY_SECONDS": "5",
         "TIERMESH_SUGGESTER_CLASSIFY_SECONDS": "10",
+        **settings,
     }
     environment.pop("ANTHROPIC_API_KEY", None)
     process = subprocess.Popen(

@@ -135,13 +135,23 @@ async def test_a_domain_without_a_bulk_tool_is_handed_over(deploy: Deploy, backe
     assert answer.bounce.cause == "slots_incomplete"
 
 
-async def test_a_question_without_scores_goes_to_the_planner(deploy: Deploy, backend: Backend) -> None:
-    client = await deploy(ScriptedProvider())
+async def test_of_a_question_without_scores_the_planner_chooses_among_all_bulk_tools(
+    deploy: Deploy, backend: Backend
+) -> None:
+    other = type(backend.tools[0])()
+    other.CopyFrom(next(tool for tool in backend.tools if tool.name == "leave_team_aggregate"))
+    other.name, other.domain = "expenses_team_aggregate", "expenses"
+    backend.tools.append(other)
+    provider = ScriptedProvider(PLAN, says("Anna Schmidt took 24.5 days."))
+    client = await deploy(provider)
     request = client.request(mode=pb.EXECUTE_MODE_AGGREGATE)
     request.ClearField("scores")
     events = [event async for event in client.stub.Execute(request, metadata=client.metadata, timeout=10)]
-    assert events[0].bounce.cause == "slots_incomplete"
-    assert backend.aggregated == []
+    assert [event.done.answer.complete for event in events if event.HasField("done")] == [True]
+    planned = provider.requests[0].prompt
+    assert [tool.name for tool in planned.tools] == ["expenses_team_aggregate", "leave_team_aggregate"]
+    assert planned.tool_choice == "any"
+    assert [call.name for call in backend.called] == ["leave_team_aggregate"]
 
 
 async def test_no_model_leaves_the_rows_in_plain_words(deploy: Deploy) -> None:

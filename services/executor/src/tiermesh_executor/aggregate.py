@@ -24,7 +24,7 @@ from tiermesh_executor.rewriting import Rewriter
 from tiermesh_executor.tables import Table, in_plain_words
 from tiermesh_executor.telemetry import ExecutorTelemetry
 from tiermesh_executor.tools.calling import Called, ToolRunner
-from tiermesh_executor.tools.catalogue import ClarificationResult, TableResult, bulk_tool
+from tiermesh_executor.tools.catalogue import ClarificationResult, TableResult, bulk_tools
 from tiermesh_executor.tools.fanout import FanOutGuard
 from tiermesh_executor.tools.rendering import cut, render
 from tiermesh_executor.tools.source import ToolSource
@@ -91,20 +91,21 @@ class AggregateMode:
         return result
 
     async def _plan(self, execution: Execution, why: str) -> TableResult | ClarificationResult:
-        """A model fills the one bulk tool of the domain."""
+        """A model fills the one bulk tool of the domain; of a question that was not classified it also says which."""
         task = execution.task
         tools = await self._tools.list(task.context, execution.scope.deadline)
-        tool = bulk_tool(tools, domain=task.domain, intent=task.intent)
-        if tool is None:
+        bulk = bulk_tools(tools, domain=task.domain, intent=task.intent)
+        if not bulk:
             raise HandOverError(
                 "slots_incomplete", f"{why}; no bulk tool is for {task.domain or task.intent or 'this'}"
             )
-        runner = ToolRunner(execution, [tool], FanOutGuard(), self._telemetry)
+        runner = ToolRunner(execution, bulk, FanOutGuard(), self._telemetry)
+        definitions, choice = [tool.definition for tool in bulk], bulk[0].name if len(bulk) == 1 else "any"
         system = SYSTEM_TEXTS[self._models.row("plan-aggregate").prompt_version]
         messages = plan.messages(task)
         problem = "the model made no call"
         for _ in range(_PLAN_TRIES):
-            prompt = Prompt(system, messages, [tool.definition], tool_choice=tool.name)
+            prompt = Prompt(system, messages, definitions, tool_choice=choice)
             turn = await take_turn(self._models, execution, "plan-aggregate", prompt)
             if turn.stop is StopReason.REFUSED:
                 raise ContentRefusedError("The provider refused this content; it is not asked elsewhere.")
@@ -115,7 +116,7 @@ class AggregateMode:
                 return one.result
             problem = one.error or "the tool gave no rows"
             if not one.mendable:
-                raise HandOverError("tool_error", f"{tool.name}: {cut(problem, 200)}")
+                raise HandOverError("tool_error", f"{turn.calls[0].name}: {cut(problem, 200)}")
             results = [ToolResultPart(call.call_id, problem, is_error=True) for call in turn.calls]
             messages = [*messages, turn.message, Message("user", results)]
         raise HandOverError("slots_incomplete", cut(problem, 300))

@@ -116,6 +116,8 @@ def _tool_choice(choice: str, forced_tools: bool) -> dict[str, Any]:
         return {"type": choice}
     if not forced_tools:
         return {"type": "auto", "disable_parallel_tool_use": True}
+    if choice == "any":
+        return {"type": "any", "disable_parallel_tool_use": True}
     return {"type": "tool", "name": choice, "disable_parallel_tool_use": True}
 
 

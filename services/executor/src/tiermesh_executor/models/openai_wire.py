@@ -74,7 +74,9 @@ def request_body(request: ModelRequest, maker: str, *, max_tokens_as: str) -> di
 def _tool_choice(choice: str, forced_tools: bool) -> Any:
     if choice in ("auto", "none"):
         return choice
-    return {"type": "function", "function": {"name": choice}} if forced_tools else "auto"
+    if not forced_tools:
+        return "auto"
+    return "required" if choice == "any" else {"type": "function", "function": {"name": choice}}
 
 
 def _messages(message: Message) -> Iterator[dict[str, Any]]:

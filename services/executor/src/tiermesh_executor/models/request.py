@@ -74,7 +74,7 @@ class Prompt:
     system: str
     messages: Sequence[Message]
     tools: Sequence[ToolDefinition] = ()
-    # "auto", "none", or the name of the one tool that must be called.
+    # "auto", "none", "any" (one of them must be called), or the name of the one tool that must be called.
     tool_choice: str = "auto"
     json_schema: Mapping[str, object] | None = None
     max_tokens: int | None = None

@@ -191,13 +191,15 @@ def _suits(tool: Tool, intent: str) -> bool:
     return tool.kind is ToolKind.SEARCH and "policy" in intent.split(".")
 
 
-def bulk_tool(tools: Iterable[Tool], *, domain: str, intent: str) -> Tool | None:
-    """The one bulk tool that a high-scope question is put to."""
+def bulk_tools(tools: Iterable[Tool], *, domain: str, intent: str) -> list[Tool]:
+    """The one bulk tool that a high-scope question is put to; all where nothing is known of the question."""
     bulk = [tool for tool in tools if tool.kind is ToolKind.BULK]
+    if not domain and not intent:
+        return sorted(bulk, key=lambda tool: tool.name)
     by_domain = [tool for tool in bulk if domain and tool.domain == domain]
     by_intent = [tool for tool in bulk if intent in tool.intents]
     both = [tool for tool in by_domain if tool in by_intent]
-    return next(iter([*both, *by_domain, *by_intent]), None)
+    return [*both, *by_domain, *by_intent][:1]
 
 
 def readable_schema(name: str, text: str) -> Mapping[str, Any] | None:

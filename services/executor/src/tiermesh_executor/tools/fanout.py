@@ -28,11 +28,13 @@ class FanOutGuard:
         Raises HandOverError before any of them runs when they make a loop: towards one aggregate call
         where the data's own bulk tools cover it, else to the next tier.
         """
+        planned: dict[str, Tool] = {}
         for tool, arguments in calls:
-            if tool.kind not in _LOOK_UPS:
-                continue
-            known = self._entities.setdefault(tool.name, set())
-            known.update(_entities(tool, arguments))
+            if tool.kind in _LOOK_UPS:
+                planned[tool.name] = tool
+                self._entities.setdefault(tool.name, set()).update(_entities(tool, arguments))
+        for tool in planned.values():
+            known = self._entities[tool.name]
             if len(known) > self._limit:
                 covered = bool(tool.domain or tool.bulk_alternative)
                 instead = "one aggregate call answers that" if covered else "no aggregate call covers it"
