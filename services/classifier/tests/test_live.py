@@ -6,7 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -129,9 +128,9 @@ def test_an_artefact_in_use_keeps_its_bytes_when_training_writes_over_it(pack: P
     head = serving.heads["intent"].weights
     before = head[:3].copy()
 
-    from tiermesh_classifier.artefact import _replace
+    from tiermesh_classifier.artefact_files import replace_file
 
-    _replace(folder / "intent.weights.npy", b"something else, and shorter")
+    replace_file(folder / "intent.weights.npy", b"something else, and shorter")
 
     assert (head[:3] == before).all()
     with pytest.raises(ArtefactError, match=r"intent\.weights\.npy"):
@@ -189,7 +188,7 @@ async def test_a_shadow_that_fails_costs_nothing(
     classifier: Classifier, executor: ThreadPoolExecutor, request_: pb.ClassifyRequest
 ) -> None:
     class Broken:
-        artefact = SimpleNamespace(version="broken")
+        version = "broken"
 
         def score(self, question: Question, depth: Depth) -> Scores:
             raise RuntimeError
