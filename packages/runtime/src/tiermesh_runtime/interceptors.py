@@ -29,6 +29,7 @@ from opentelemetry import propagate, trace
 from tiermesh_runtime import call_context, deadlines, errors, semconv, telemetry
 from tiermesh_runtime.call_context import CallContext
 from tiermesh_runtime.errors import FieldViolation, RpcError
+from tiermesh_runtime.moments import broken_moments
 from tiermesh_runtime.principal import METADATA_KEY, PrincipalVerifier
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -253,11 +254,13 @@ class Validation:
             raise RpcError(
                 grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED_MESSAGE", "The request message could not be decoded."
             )
-        found = self.validator.collect_violations(request)
+        found = [
+            FieldViolation(_path(each.proto.field), each.proto.message or each.proto.rule_id)
+            for each in self.validator.collect_violations(request)
+        ]
+        found += broken_moments(request)
         if found:
-            raise errors.invalid_fields(
-                [FieldViolation(_path(each.proto.field), each.proto.message or each.proto.rule_id) for each in found]
-            )
+            raise errors.invalid_fields(found)
 
 
 def _path(path: Any) -> str:
