@@ -136,6 +136,27 @@ async def test_a_batch_that_comes_again_is_counted_as_known(insights: Insights) 
     assert (again.stored, again.already_stored) == (0, 1)
 
 
+async def test_an_absurd_cost_of_one_call_does_not_take_the_report_away_from_all(insights: Insights) -> None:
+    entries = [
+        usage_pb2.LedgerEntry(
+            entry_id=f"e{number}",
+            revision=1,
+            tenant="acme",
+            tag="narrate",
+            cost_micros=2**63 - 1,
+            usage=usage_pb2.TokenUsage(input=2**64 - 1, output=2**64 - 1),
+            outcome=usage_pb2.CALL_OUTCOME_SERVED,
+            started_at=NOW,
+        )
+        for number in range(3)
+    ]
+    await insights.stub.RecordUsage(pb.RecordUsageRequest(entries=entries), metadata=insights.recorder(), timeout=5)
+    report = await insights.stub.ReportCost(
+        pb.ReportCostRequest(selection=selected()), metadata=insights.reader(), timeout=5
+    )
+    assert (report.total.total_micros, report.total.model_calls) == (3 * 10**12, 3)
+
+
 async def test_cost_adds_up_per_tag_and_tier(insights: Insights) -> None:
     entries = [
         usage_pb2.LedgerEntry(

@@ -28,6 +28,8 @@ _LAST_WORDS = frozenset(
     }
 )
 _TRAP_RULE = "high_scope_takes_aggregate"
+# A million dollars, or as many tokens, for one call: what is beyond is a mistake, and sums of it leave 64 bits.
+_MOST = 10**12
 
 
 def decision_row(record: pb.DecisionRecord) -> DecisionRow:
@@ -58,8 +60,8 @@ def decision_row(record: pb.DecisionRecord) -> DecisionRow:
         base_threshold=record.base_threshold if record.HasField("base_threshold") else threshold,
         settled_by=_settled_by(rules),
         high_scope=decision.bulk_tools_only or _TRAP_RULE in rules,
-        estimated_cost_micros=decision.estimated_cost_micros,
-        other_cost_micros=decision.otherwise.estimated_cost_micros if decision.HasField("otherwise") else None,
+        estimated_cost_micros=_money(decision.estimated_cost_micros),
+        other_cost_micros=_money(decision.otherwise.estimated_cost_micros) if decision.HasField("otherwise") else None,
         policy_version=decision.policy_version,
         pack_version=context.pack_version,
         record=record.SerializeToString(),
@@ -108,7 +110,7 @@ def usage_row(entry: usage_pb2.LedgerEntry) -> UsageRow:
         cache_write_1h_tokens=_count(entry.usage.cache_write_1h),
         cache_read_tokens=_count(entry.usage.cache_read),
         output_tokens=_count(entry.usage.output),
-        cost_micros=entry.cost_micros,
+        cost_micros=_money(entry.cost_micros),
         at_least=entry.at_least,
         outcome=word(usage_pb2.CallOutcome.Name, entry.outcome, "CALL_OUTCOME_"),
         started_at=moment(entry.started_at, "started_at"),
@@ -231,7 +233,11 @@ def _finite(value: float | None) -> float | None:
 
 
 def _count(value: int) -> int:
-    return min(value, 2**63 - 1)
+    return min(value, _MOST)
+
+
+def _money(micros: int) -> int:
+    return max(0, min(micros, _MOST))
 
 
 def _milliseconds(duration: Duration) -> float:
