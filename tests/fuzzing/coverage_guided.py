@@ -1,0 +1,32 @@
+"""Runs one target under atheris: `python -m tests.fuzzing.coverage_guided TARGET CORPUS SECONDS`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["tiermesh_", "graphql", "markdown_it", "jwt"]):
+    from tests.fuzzing.parsers import TARGETS
+
+_MOST_BYTES = 2_000
+
+
+def main() -> None:
+    """Feed the target until the time is over; a crash ends the process with another code than 0."""
+    name, corpus, seconds = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+    target = TARGETS[name]
+    for number, seed in enumerate(target.seeds):
+        (corpus / f"seed-{number}").write_bytes(seed.encode("utf-8", "surrogatepass"))
+
+    def feed(data: bytes) -> None:
+        target.feed(data.decode("utf-8", "replace"))
+
+    options = [f"-max_total_time={seconds}", f"-max_len={_MOST_BYTES}", "-timeout=20", "-rss_limit_mb=4096"]
+    atheris.Setup([sys.argv[0], str(corpus), *options, f"-artifact_prefix={corpus}/"], feed)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
