@@ -27,7 +27,7 @@ DEFAULT_MAX_BYTES = 256 * 1024 * 1024
 _BACKOFF_FIRST = 0.2
 _BACKOFF_LAST = 30.0
 # Records of neighbouring questions travel and are stored together: one by one costs the receiver ten times as much.
-_GATHER_SECONDS = 0.25
+_GATHER_SECONDS = 0.5
 # Another worker process may append without waking this one.
 _POLL_SECONDS = 5.0
 _REJECTED_SUFFIX = ".rejected"
@@ -155,6 +155,8 @@ class Spool:
                     continue
                 await self._hand_over(kind, batch, handler)
                 failures = 0
+                if len(batch) < batch_size:
+                    await _first_of(stop, stop, _GATHER_SECONDS)
             except Exception as error:
                 failures += 1
                 pause = min(_BACKOFF_LAST, _BACKOFF_FIRST * 2 ** min(failures - 1, 10))

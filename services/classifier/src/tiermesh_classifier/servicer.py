@@ -6,7 +6,7 @@ texts and batches go to one thread, so that the event loop keeps answering.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 from zlib import crc32
@@ -16,7 +16,7 @@ import structlog
 from google.protobuf.duration_pb2 import Duration
 from tiermesh.classifier.v1 import classifier_service_pb2 as pb
 from tiermesh.classifier.v1.classifier_service_pb2_grpc import ClassifierServiceServicer
-from tiermesh.common.v1 import context_pb2, history_pb2
+from tiermesh.common.v1 import context_pb2, history_pb2, scores_pb2
 from tiermesh_runtime.errors import RpcError
 
 from tiermesh_classifier.classifier import Classifier, Depth, Question, Scorer, UncertainStage
@@ -29,6 +29,8 @@ from tiermesh_classifier.translation import depth_of, history_of, scores_to_wire
 _SURROUND = "surround"
 _WITHOUT_LABELS = ("confidence", "tiers")
 _ASKS_MODEL = (Depth.FULL, Depth.LANGUAGE_MODEL)
+# Turns of a batch that are scored in the thread at a stretch: fewer hops cost less, more would hold up other batches.
+_TURNS_PER_HOP = 8
 # Makes the stage for what the local ones leave uncertain, for one call.
 StageForCall = Callable[[context_pb2.RequestContext], UncertainStage]
 
@@ -88,10 +90,13 @@ class ClassifierServicer(ClassifierServiceServicer):
         started = time.perf_counter()
         classifier = self._checked(request.context)
         depth = depth_of(request.depth)
-        found = []
-        for item in request.items:
-            question = self._question(classifier, item.text, item.history, request.context)
-            found.append(scores_to_wire(await self._in_thread(classifier, question, depth)))
+        questions = self._questions(classifier, request)
+        found: list[scores_pb2.Scores] = []
+        for start in range(0, len(questions), _TURNS_PER_HOP):
+            few = questions[start : start + _TURNS_PER_HOP]
+            found += await asyncio.get_running_loop().run_in_executor(
+                self._executor, _wire_scores, classifier, few, depth
+            )
         return pb.ClassifyBatchResponse(scores=found, elapsed=_since(started))
 
     async def DescribeVocabulary(
@@ -110,6 +115,17 @@ class ClassifierServicer(ClassifierServiceServicer):
             shadow_artefact_version="" if shadow is None else shadow.version,
             language_model_version=self._language_model_version,
         )
+
+    def _questions(self, classifier: Scorer, request: pb.ClassifyBatchRequest) -> list[Question]:
+        """Candidates of one turn come with one history: it is read once."""
+        calendar = Calendar(today_of(request.context), self._fiscal)
+        found: list[Question] = []
+        before = None
+        for item in request.items:
+            if before is None or item.history != before:
+                before, past = item.history, history_of(item.history, classifier.words.version)
+            found.append(Question(item.text, past, calendar))
+        return found
 
     def _question(
         self,
@@ -184,3 +200,7 @@ def _duration(seconds: float) -> Duration:
     message = Duration()
     message.FromNanoseconds(int(seconds * 1e9))
     return message
+
+
+def _wire_scores(classifier: Scorer, questions: Sequence[Question], depth: Depth) -> list[scores_pb2.Scores]:
+    return [scores_to_wire(classifier.score(each, depth)) for each in questions]

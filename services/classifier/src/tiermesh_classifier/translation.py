@@ -122,15 +122,20 @@ def scores_to_wire(scores: domain.Scores) -> scores_pb2.Scores:
 
 
 def _axis(score: domain.AxisScore) -> scores_pb2.AxisScore:
+    # The first of a tie stays first, as it does for the score's own label.
     ranked = sorted(score.distribution.items(), key=lambda item: -item[1])
-    return scores_pb2.AxisScore(
-        label=score.label,
-        probability=score.probability,
-        distribution=[scores_pb2.LabelScore(label=label, probability=share) for label, share in ranked],
+    label, probability = ranked[0]
+    message = scores_pb2.AxisScore(
+        label=label,
+        probability=probability,
         stage=_STAGES[score.stage],
         evidence=[_evidence(each) for each in list(score.evidence)[:_LONGEST_EVIDENCE]],
         version=score.version,
     )
+    add = message.distribution.add
+    for name, share in ranked:
+        add(label=name, probability=share)
+    return message
 
 
 def _evidence(evidence: domain.Evidence) -> scores_pb2.Evidence:

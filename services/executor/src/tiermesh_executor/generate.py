@@ -1,5 +1,6 @@
 """`Generate`: one tagged call, streamed; structured output is checked against its schema."""
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -36,8 +37,9 @@ class Generated:
     stop: AnswerStop
 
 
+@functools.lru_cache(maxsize=64)
 def schema_of(text: str) -> Mapping[str, object]:
-    """Raises ValueError that says what is wrong with a caller's schema."""
+    """Raises ValueError that says what is wrong with a caller's schema. Callers have a few and send them each time."""
     try:
         schema = json.loads(text)
         if not isinstance(schema, dict):
