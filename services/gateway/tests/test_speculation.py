@@ -278,6 +278,11 @@ async def test_without_a_store_no_second_tier_is_started_and_no_question_is_lost
     assert [await asked(governor, "acme", policy(share=0.5)) for _ in range(3)] == ["", "", ""]
 
 
+async def test_what_a_newer_replica_wrote_of_speculation_does_not_stop_an_older_one(governor: Governor) -> None:
+    await governor._accounts.change("acme", "speculation", lambda _state, _present: ({"questions": 9, "new": 1}, None))
+    assert await asked(governor, "acme", policy(share=0.1)) == ""
+
+
 class AwayAccounts:
     async def change(self, tenant: str, topic: str, step: object) -> object:
         raise StoreUnavailable("away")

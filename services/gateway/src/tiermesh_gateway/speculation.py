@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Generic, TypeVar
 
 from tiermesh_policy import Route, TenantPolicy
@@ -139,6 +139,9 @@ class Account:
         self.loser_micros = micros if self.loser_micros is None else (4 * self.loser_micros + micros) / 5
 
 
+_ACCOUNT_FIELDS = frozenset(each.name for each in fields(Account))
+
+
 class Governor:
     """Holds speculation to what it is worth and to each tenant's share, over all replicas.
 
@@ -174,7 +177,8 @@ class Governor:
         told = self._untold.pop(tenant, 0)
 
         def step(state: Mapping[str, Any], _present: Present) -> tuple[Mapping[str, Any], T]:
-            account = Account(**state)
+            # A replica of another version may have written what this one does not know.
+            account = Account(**{name: value for name, value in state.items() if name in _ACCOUNT_FIELDS})
             account.count(told)
             result = change(account)
             return asdict(account), result
