@@ -1,6 +1,6 @@
 """The stakes axis on texts that nobody trained on: half high, half their harmless neighbours.
 
-Measured on the small artefact of the tests, or on the one that TIERMESH_STAKES_ARTEFACT names; `-s` prints the figures.
+Measured on the artefact that TIERMESH_STAKES_ARTEFACT names (the tests' own is not served); `-s` prints it.
 """
 
 import json
@@ -22,15 +22,17 @@ from .conftest import TODAY
 
 FIXTURE = Path(__file__).with_name("stakes.jsonl")
 ROWS = [json.loads(line) for line in FIXTURE.read_text(encoding="utf-8").splitlines()]
-# What the small artefact reaches, less a few texts: below it something broke. The aim is much higher.
+# What the artefact that is shipped reaches (0.64, 0.87), less a few texts: below it something broke. The aim is higher.
 LEAST_ACCURACY = 0.6
 LEAST_HIGH_AT_TIER2 = 0.8
 
 
 @pytest.fixture(scope="module")
-def measured(pack: Pack, classifier: Classifier) -> Classifier:
+def measured(pack: Pack) -> Classifier:
     folder = os.environ.get("TIERMESH_STAKES_ARTEFACT")
-    return classifier if folder is None else assemble(pack, Path(folder))
+    if folder is None:
+        pytest.skip("TIERMESH_STAKES_ARTEFACT names no folder with an artefact to measure")
+    return assemble(pack, Path(folder))
 
 
 def test_the_set_is_half_high_and_of_different_texts() -> None:
