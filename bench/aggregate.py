@@ -190,7 +190,7 @@ async def run(url: str, options: argparse.Namespace) -> list[Measured]:
     of_team = await plain(connection, "p.employee_id", mine)
     of_company = await plain(connection, "p.department_id", "true")
     await connection.close()
-    everybody = [f"E{number:07d}" for number in range(1, min(options.people, 5000) + 1)]
+    everybody = [f"E{number:07d}" for number in range(1, min(options.people, options.loop) + 1)]
     engine = await PostgresEngine.open(url, statement_timeout=600, connections=1)
     backend = int((await engine.plainly("SELECT pg_backend_pid()"))[0][0])
     views = Views(pack, engine)
@@ -254,6 +254,7 @@ def main() -> int:
     parser.add_argument("--people", type=int, default=100_000)
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--loop", type=int, default=5_000, help="people whom the loop over the company asks for")
     parser.add_argument("--note", default="", help="what else the machine did meanwhile")
     options = parser.parse_args()
     folder = root / ".tiermesh" / "bench" / f"{options.people}-{options.rows}"
