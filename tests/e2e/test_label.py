@@ -21,14 +21,14 @@ QUESTIONS = (
 )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_prompts_are_labelled_by_both_tiers_and_the_judge_and_a_run_goes_on(suite: Any, tmp_path: Path) -> None:
     prompts, out = tmp_path / "prompts.jsonl", tmp_path / "labels.jsonl"
     prompts.write_text("".join(json.dumps({"prompt": each}) + "\n" for each in QUESTIONS))
     options = ["label", "--prompts", str(prompts), "--out", str(out), "--json", "--concurrency", "2"]
 
-    first = suite.run(*options, "--limit", "2", timeout=120)
-    second = suite.run(*options, timeout=200)
+    first = suite.run(*options, "--limit", "2", timeout=240)
+    second = suite.run(*options, timeout=300)
 
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     reports = [json.loads(each.stdout) for each in (first, second)]
@@ -70,7 +70,7 @@ def _calibrate(folder: Path, rows: list[dict[str, Any]]) -> Path:
         [sys.executable, "-m", "tiermesh_cli", "calibrate", "--data", str(folder / "pairs.jsonl"), "--out", str(out)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -90,7 +90,7 @@ def _start(folder: Path, calibration: Path) -> tuple[int, str]:
         env={**os.environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     return done.returncode, done.stderr
