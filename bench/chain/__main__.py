@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -20,7 +21,7 @@ from bench.chain import half_load, report
 from bench.chain.measuring import compare
 from bench.chain.shape import QUESTIONS, Shape
 from bench.chain.sides import Side, floor_processes, record, recording_folder, suite_side
-from bench.machine import facts
+from bench.machine import RESULTS, facts
 from bench.suite import running_suite
 
 # On a busy machine a classification takes longer than 150 ms; the failure policy is not what is measured here.
@@ -50,17 +51,18 @@ def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(prog="make bench-chain", description=__doc__)
     parser.add_argument("--full", action="store_true", help="every variant of chunks, pauses and askers (30 minutes)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of each side")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds of each side, in turn")
     parser.add_argument("--only", default="", help="only shapes whose name contains this")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for chain.json and chain.png")
     options = parser.parse_args()
     shapes = [shape for shape in (_all() if options.full else _USUAL) if options.only in shape.name]
     began = time.monotonic()
     told = facts("make bench-chain", _VERSIONS)
     rows, half = uvloop.run(_measure(shapes, options.rounds))
-    report.write(told, rows, half)
+    report.write(options.results, told, rows, half)
     print(report.table(rows, half))
     print("\n".join(["", *report.verdicts(rows, half)]))
-    print(f"{time.monotonic() - began:.0f} s; bench/results/chain.json, chain.png")
+    print(f"{time.monotonic() - began:.0f} s; {options.results}/chain.json, chain.png")
     problems = report.broken(rows, half)
     for problem in problems:
         print(f"BROKEN PROMISE: {problem}", file=sys.stderr)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
-
-from bench.machine import RESULTS
 
 _PROCESSES = ("gateway", "classifier", "executor-tier1", "executor-tier2", "aggregator", "suggester", "insights")
 
@@ -79,11 +78,13 @@ def broken(rows: Sequence[Mapping[str, Any]], half: Sequence[Mapping[str, Any]])
     return found + [f"{each['shape']}: {what}" for each in half for what in each["broken"]]
 
 
-def write(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], half: Sequence[Mapping[str, Any]]) -> None:
-    """JSON and PNG under bench/results."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
+def write(
+    folder: Path, facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], half: Sequence[Mapping[str, Any]]
+) -> None:
+    """JSON and PNG, by default under bench/results."""
+    folder.mkdir(parents=True, exist_ok=True)
     whole = {**facts, "rows": rows, "half_load": half, "verdicts": verdicts(rows, half)}
-    (RESULTS / "chain.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    (folder / "chain.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     import matplotlib
 
     matplotlib.use("Agg")
@@ -111,4 +112,4 @@ def write(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], half: Seq
     )
     axes.legend(fontsize=8, loc="lower right")
     figure.tight_layout()
-    figure.savefig(RESULTS / "chain.png", dpi=120)
+    figure.savefig(folder / "chain.png", dpi=120)
