@@ -11,7 +11,7 @@ ours := packages/contracts packages/runtime packages/policy packages/pack packag
         simulator cli
 python_sources := packages services simulator cli tests packs k8s bench
 
-.PHONY: help setup run demo test lint types faults dashboards proto proto-check proto-release train seed isolated entitlement differential bench-aggregate bench-classifier clean simulate-thresholds kills
+.PHONY: help setup run demo test lint types faults rolling fuzz dashboards proto proto-check proto-release train seed isolated entitlement differential bench-aggregate bench-classifier clean simulate-thresholds kills
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,8 +59,15 @@ types: setup ## Mypy, strict
 kills: setup ## Kill sender, insights and database a hundred times under load, then take the database away for ten minutes
 	@$(BIN)/python -m tests.faults.kills --kills 100 --outage-seconds 600
 
-faults: setup ## Act out every fault of providers over real sockets and print what came of it
-	@$(BIN)/python -m tests.faults
+faults: setup train ## Act out every fault on the running suite, check its history, print what came of it (ONLY="kill -9")
+	@$(BIN)/python -m tests.faults $(if $(ONLY),--only "$(ONLY)")
+
+rolling: setup train ## Restart every service in turn, one replica after the other, each in a network namespace, under load
+	@$(BIN)/python -m tests.faults --part replicas --only "rolling restart"
+
+fuzz: setup train ## Generated messages for every RPC and text for every parser, for SECONDS=600
+	@$(BIN)/python -m pip install -q -r tests/fuzzing/requirements.txt || echo "atheris cannot be installed here: the parsers get property tests alone"
+	@TIERMESH_FUZZ_SECONDS=$(or $(SECONDS),600) $(BIN)/python -m pytest -q -s --timeout 0 tests/fuzzing
 
 simulate-thresholds: setup ## Propose thresholds for tenants whose truth is known, a thousand runs each (2 minutes)
 	@$(BIN)/python -m tiermesh_insights.simulation
