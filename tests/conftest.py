@@ -38,13 +38,21 @@ class Collector:
     endpoint: str = ""
     spans_seen: list[tuple[str, trace_pb2.Span]] = field(default_factory=list)
     metrics_seen: set[str] = field(default_factory=set)
+    exemplars_seen: set[tuple[str, str]] = field(default_factory=set)  # metric, trace id
     arrived: threading.Condition = field(default_factory=threading.Condition)
 
     def Export(self, request: Any, context: Any) -> Any:
         if isinstance(request, metrics_service_pb2.ExportMetricsServiceRequest):
             with self.arrived:
                 for resource in request.resource_metrics:
-                    self.metrics_seen |= {metric.name for scope in resource.scope_metrics for metric in scope.metrics}
+                    metrics = [metric for scope in resource.scope_metrics for metric in scope.metrics]
+                    self.metrics_seen |= {metric.name for metric in metrics}
+                    self.exemplars_seen |= {
+                        (metric.name, exemplar.trace_id.hex())
+                        for metric in metrics
+                        for point in metric.histogram.data_points
+                        for exemplar in point.exemplars
+                    }
                 self.arrived.notify_all()
             return metrics_service_pb2.ExportMetricsServiceResponse()
         with self.arrived:
@@ -64,6 +72,13 @@ class Collector:
             if not self.arrived.wait_for(lambda: enough(self.trace(trace_id)), timeout=20):
                 came = sorted({(service, span.name) for service, span in self.trace(trace_id)})
                 pytest.fail(f"of trace {trace_id} only these spans came: {came}")
+
+    def wait_for_exemplars(self, metrics: set[str], trace_id: str) -> None:
+        """Return when a bucket of each histogram has named the trace; fails after 30 s, saying which did not."""
+        wanted = {(name, trace_id) for name in metrics}
+        with self.arrived:
+            if not self.arrived.wait_for(lambda: wanted <= self.exemplars_seen, timeout=30):
+                pytest.fail(f"no exemplar of {trace_id} in: {sorted(wanted - self.exemplars_seen)}")
 
     def wait_for_metrics(self, names: set[str]) -> None:
         """Return when each was exported once; fails after 30 s, naming those that were not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 CALLS = {  # callee and method → caller
@@ -57,6 +58,32 @@ def test_the_trace_holds_the_decision_the_model_call_and_the_statement_but_no_wo
     assert any(key.startswith("db.") for key in keys)
     assert ("tiermesh.route", "aggregate") in attributes
     assert not [value for _, value in attributes if "applied for the most" in value]
+
+
+def test_every_inner_span_says_whose_conversation_it_was_and_no_more_about_who_asked(
+    suite: Any, collector: Any
+) -> None:
+    events = suite.ask("Who applied for the most leave this year?", "--as", "head")
+    collector.wait_for(events[0]["trace_id"], _whole)
+    spans = collector.trace(events[0]["trace_id"])
+    served = [span for _, span in spans if span.kind == span.SPAN_KIND_SERVER]
+    assert len(served) >= len(CALLS)
+    for span in served:
+        said = {attribute.key: attribute.value.string_value for attribute in span.attributes}
+        assert (said.get("tiermesh.tenant"), said.get("gen_ai.conversation.id")) == (
+            "acme",
+            events[0]["conversation_id"],
+        ), span.name
+    people = json.loads((suite.state / "keys" / "people.json").read_text())["people"]
+    subject = next(each["subject"] for each in people if each["key"] == "head")
+    assert not [span.name for _, span in spans for each in span.attributes if each.value.string_value == subject]
+
+
+def test_histograms_name_the_traces_that_filled_their_buckets(suite: Any, collector: Any) -> None:
+    events = suite.ask("Who applied for the most leave this year?")
+    collector.wait_for_exemplars(
+        {"rpc.server.call.duration", "rpc.client.call.duration", "tiermesh.answer.first_event"}, events[0]["trace_id"]
+    )
 
 
 def test_logs_carry_the_trace_and_no_question(suite: Any) -> None:

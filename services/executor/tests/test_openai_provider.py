@@ -23,6 +23,7 @@ from tiermesh_executor.models.openai_provider import OpenAIProvider
 from tiermesh_executor.models.provider import ErrorKind, ProviderError
 from tiermesh_executor.models.request import Message, ModelRequest, Prompt, TextPart, ToolDefinition
 from tiermesh_executor.testing import Client
+from tiermesh_runtime import question_baggage
 from tiermesh_runtime.testing import span_exporter
 
 web = pytest.importorskip("aiohttp.web")
@@ -116,6 +117,7 @@ async def said(server: Server, asked: ModelRequest | None = None) -> list[ModelE
 async def test_prose_comes_with_its_usage_in_buckets_that_do_not_overlap() -> None:
     spans = span_exporter()
     pieces = [chunk({"role": "assistant", "content": ""}), chunk({"content": "It is "}), chunk({"content": "so."})]
+    question_baggage.carry("acme", "c-1")
     async with serving(*pieces, chunk({}, finish="stop"), chunk(usage=USAGE)) as server:
         events = await said(server)
     assert events == [
@@ -136,6 +138,7 @@ async def test_prose_comes_with_its_usage_in_buckets_that_do_not_overlap() -> No
     assert span.attributes["gen_ai.usage.cache_read.input_tokens"] == 60
     assert "Hello" not in str(span.attributes)
     assert f"{span.context.trace_id:032x}" in server.headers[0]["traceparent"]
+    assert "baggage" not in server.headers[0], "a provider learns neither tenant nor conversation"
 
 
 async def test_calls_that_come_in_pieces_and_side_by_side_are_put_together() -> None:

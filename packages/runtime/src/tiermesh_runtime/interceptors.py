@@ -26,7 +26,7 @@ from google.protobuf import descriptor_pool, message, message_factory
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
 
-from tiermesh_runtime import call_context, deadlines, errors, semconv, telemetry
+from tiermesh_runtime import call_context, deadlines, errors, question_baggage, semconv, telemetry
 from tiermesh_runtime.call_context import CallContext
 from tiermesh_runtime.errors import FieldViolation, RpcError
 from tiermesh_runtime.moments import broken_moments
@@ -70,13 +70,17 @@ async def request_identity(call: ServerCall, proceed: Proceed) -> Any:
 
 @dataclass(slots=True)
 class Telemetry:
-    """A SERVER span over the call's whole life, and its duration."""
+    """A SERVER span over the call's whole life, and its duration.
 
+    `inside` says that only services of the suite can call: their baggage is believed, a stranger's is left behind.
+    """
+
+    inside: bool = False
     tracer: trace.Tracer = field(default_factory=lambda: telemetry.tracer("tiermesh_runtime.server"))
     duration: Any = field(default_factory=lambda: telemetry.duration_histogram(semconv.SERVER_CALL_DURATION))
 
     async def __call__(self, call: ServerCall, proceed: Proceed) -> Any:
-        parent = propagate.extract(call.metadata) if "traceparent" in call.metadata else otel_context.Context()
+        parent = self._parent(call.metadata)
         span = self.tracer.start_span(
             call.method,
             parent,
@@ -85,6 +89,7 @@ class Telemetry:
                 semconv.RPC_SYSTEM: semconv.GRPC,
                 semconv.RPC_METHOD: call.method,
                 semconv.REQUEST_ID: call.state.request_id,
+                **question_baggage.attributes(parent),
             },
         )
         # The task ends with the call, and the attached context with the task.
@@ -94,6 +99,12 @@ class Telemetry:
             return await proceed(call)
         finally:
             self._finish(call, span, time.perf_counter() - started)
+
+    def _parent(self, metadata: dict[str, Any]) -> otel_context.Context:
+        if "traceparent" not in metadata:
+            return otel_context.Context()
+        parent = propagate.extract(metadata)
+        return question_baggage.bounded(parent) if self.inside else question_baggage.without(parent)
 
     def _finish(self, call: ServerCall, span: trace.Span, seconds: float) -> None:
         code = call.code.name

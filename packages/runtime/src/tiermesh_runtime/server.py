@@ -226,7 +226,7 @@ def _layers(settings: ServiceSettings, parts: ServiceParts) -> Sequence[intercep
     telemetry.observe_in_flight(lambda: limit.in_flight)
     layers: list[interceptors.Layer] = [
         interceptors.request_identity,
-        interceptors.Telemetry(),
+        interceptors.Telemetry(inside=parts.audience is not None),
         interceptors.error_translation,
         limit,
         interceptors.Deadline(settings.default_deadline_seconds, settings.max_deadline_seconds),

@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
-from tiermesh_runtime import telemetry
+from tiermesh_runtime import question_baggage, telemetry
 from tiermesh_runtime.errors import RpcError
 
 from tiermesh_console.context import SESSION, VISITOR, page, parts
@@ -30,7 +30,7 @@ async def traced(request: web.Request, handler: Handler) -> web.StreamResponse:
     """A SERVER span per request: the questions asked here begin their trace in it."""
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unmatched"
-    parent = propagate.extract(dict(request.headers))
+    parent = question_baggage.without(propagate.extract(dict(request.headers)))
     attributes = {"http.request.method": request.method, "http.route": route, "url.scheme": request.scheme}
     with _tracer.start_as_current_span(
         f"{request.method} {route}", parent, trace.SpanKind.SERVER, attributes, record_exception=False

@@ -124,8 +124,8 @@ class Asking:
 
     async def _answer_admitted(self, question: Question, merge: Merge[Event]) -> None:
         started = asyncio.get_running_loop().time()
-        trace_id = self.parts.surroundings.enter(question)
         conversation_id = question.conversation_id or uuid4().hex
+        trace_id = self.parts.surroundings.enter(question, conversation_id)
         key = (question.owner, conversation_id)
         async with self.holding.held(question, conversation_id) as hold:
             if key in self._pills:

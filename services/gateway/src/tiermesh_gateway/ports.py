@@ -327,8 +327,8 @@ class Recorder(Protocol):
 class Surroundings(Protocol):
     """What goes with the task that answers: identity for inner calls, trace."""
 
-    def enter(self, question: Question) -> str:
-        """Bind this task to the question; the trace id."""
+    def enter(self, question: Question, conversation_id: str) -> str:
+        """Bind this task to the question and its conversation ("" for none); the trace id."""
         ...
 
     def enter_shadow(self, question: Question) -> None:

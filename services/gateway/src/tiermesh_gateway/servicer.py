@@ -95,7 +95,7 @@ class GatewayServicer(rpc.GatewayServiceServicer):
         except GatewayError as error:
             raise refusal(error) from error
         question = _bare_question(caller, tenant)
-        self._surroundings.enter(question)
+        self._surroundings.enter(question, "")
         inner = context_pb2.RequestContext(
             request_id=question.request_id,
             tenant=tenant.name,

@@ -4,12 +4,15 @@ import time
 from types import TracebackType
 from typing import Self
 
-from opentelemetry import propagate, trace
+from opentelemetry import trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from tiermesh_runtime import semconv, telemetry
 
 from tiermesh_executor.models.events import ModelEvent, Started, Stop, TextDelta, ToolCallStarted, UsageSeen
 from tiermesh_executor.models.provider import ProviderError
 from tiermesh_executor.models.request import ModelRequest
+
+_PROPAGATOR = TraceContextTextMapPropagator()
 
 
 class ChatSpan:
@@ -33,9 +36,9 @@ class ChatSpan:
         self._spoke = False
 
     def headers(self) -> dict[str, str]:
-        """The trace context, for a provider that traces too."""
+        """The trace context, for a provider that traces too; tenant and conversation are none of its business."""
         carrier: dict[str, str] = {}
-        propagate.inject(carrier, context=trace.set_span_in_context(self._span))
+        _PROPAGATOR.inject(carrier, context=trace.set_span_in_context(self._span))
         return carrier
 
     def observe(self, event: ModelEvent) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from opentelemetry import trace
 from tiermesh_policy import Decision
-from tiermesh_runtime import call_context, principal, semconv, telemetry
+from tiermesh_runtime import call_context, principal, question_baggage, semconv, telemetry
 from tiermesh_runtime.principal import PrincipalSigner
 
 from tiermesh_gateway.events import Receipt
@@ -36,7 +36,7 @@ class TaskSurroundings:
         # From the answer's end to the first pill; 0 for one that came before.
         self._pills_delay = telemetry.duration_histogram("tiermesh.pills.delay")
 
-    def enter(self, question: Question) -> str:
+    def enter(self, question: Question, conversation_id: str) -> str:
         """Sign the principal, name the request; the trace id, empty when the trace is not sampled."""
         call_context.use_request_id(question.request_id)
         token = self._signer.mint(
@@ -48,6 +48,7 @@ class TaskSurroundings:
             request_id=question.request_id,
         )
         principal.forward(token)
+        question_baggage.carry(question.tenant.name, conversation_id)
         span = trace.get_current_span()
         span.set_attribute(semconv.TENANT, question.tenant.name)
         span.set_attribute(semconv.REQUEST_ID, question.request_id)
