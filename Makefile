@@ -103,6 +103,13 @@ isolated: setup ## Install and test each service alone, with only what it declar
 screenshots: setup train ## Take the console's pictures for docs/images (needs Chromium)
 	@mkdir -p docs/images && TIERMESH_SCREENSHOTS=docs/images $(BIN)/python -m pytest -q tests/console
 
+.PHONY: checkov bench-capacity
+checkov: ## Checkov over every rendered overlay, offline, in an environment of its own (a minute; needs kubectl)
+	@tests/manifests/checkov.sh
+
+bench-capacity: setup train ## CPU per service and question, memory per service (2 minutes); bench/results
+	@$(BIN)/python -m bench.capacity
+
 dashboards: setup ## Write Grafana's dashboards from their one source
 	@$(BIN)/python k8s/platform/monitoring/dashboards.py
 
