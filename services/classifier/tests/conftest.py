@@ -34,7 +34,7 @@ from tiermesh_runtime.testing import new_keys, signed_metadata
 PACK = Path(__file__).resolve().parents[3] / "packs" / "hr"
 TODAY = date(2026, 11, 22)
 # Enough to be right on plain questions, in seconds.
-QUICK = Options(folds=2, pattern_samples=1, noise=False, strength=2.0, most_steps=25)
+QUICK = Options(folds=2, pattern_samples=1, noise=False, strength=2.0, most_steps=25, sentence_encoder=False)
 WRITTEN = ("patterns-dialogues", "patterns-doubtful")
 
 

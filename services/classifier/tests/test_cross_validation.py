@@ -1,10 +1,15 @@
 """What is measured by leaving out is really left out."""
 
 from dataclasses import replace
+from datetime import date
 
-from tiermesh_classifier.training.cross_validation import without
-from tiermesh_classifier.training.turns import Turn, read_turns
+from tiermesh_classifier.scores import AXES
+from tiermesh_classifier.training.cross_validation import cross_validated, joined, without
+from tiermesh_classifier.training.train import Options, labelled_turns, learn
+from tiermesh_classifier.training.turns import Turn, read_turns, turns_of
+from tiermesh_classifier.vocabulary import words_of
 from tiermesh_pack import Pack
+from tiermesh_policy import TenantPolicy
 
 EXAMPLES = "examples"
 
@@ -36,3 +41,46 @@ def test_a_conversation_is_left_out_whole(pack: Pack) -> None:
     left = {example.conversation for example in without(pack, [measured]).vocabulary.examples}
 
     assert measured.group not in left
+
+
+def test_a_copy_is_learnt_from_only_where_what_it_copies_is(pack: Pack) -> None:
+    measured = labelled(pack, "labelled-openings.jsonl")[:2]
+    copy = replace(measured[0], id="mine-1", group="mine-1")
+    mistyped = replace(copy, id="mine-1~", text="something else")
+    other = replace(measured[1], id="mine-2", group="mine-2", text="nobody measures this")
+
+    groups = [turn.group for turn in joined([copy, mistyped, other], measured)]
+
+    assert groups == [measured[0].group, measured[0].group, "mine-2"]
+
+
+def test_no_fold_has_seen_a_word_that_only_it_holds(tiny_pack: Pack) -> None:
+    words = words_of(tiny_pack)
+    options = Options(folds=3, most_steps=3, sentence_encoder=False)
+    turns = labelled_turns(tiny_pack, words, [], options)
+    marked = turns[0].group
+    turns = [replace(turn, text=turn.text + " zyx zyx") if turn.group == marked else turn for turn in turns]
+    twice = [replace(turn, id=turn.id + "!") for turn in turns if turn.group == marked]
+
+    learnt = learn(words, [*turns, *twice], options, lambda words: None)
+
+    fold = learnt.cross.folds[0]
+    knows = ["w zyx" in encoder.names for encoder in learnt.cross.encoders]
+    assert knows == [at != fold for at in range(3)]
+
+
+def test_every_measured_turn_is_scored_once(tiny_pack: Pack) -> None:
+    root = tiny_pack.vocabulary.examples
+    turns = turns_of(
+        {
+            **{name: getattr(each, name) for name in ("id", "conversation", "text", "route", "stakes")},
+            **{axis: getattr(each, axis) for axis in AXES if axis != "stakes"},
+        }
+        for each in root[:30]
+    )
+    options = Options(most_steps=3, pattern_samples=1, sentence_encoder=False)
+
+    scored = cross_validated(tiny_pack, turns, TenantPolicy(), date(2026, 1, 5), folds=3, options=options)
+
+    assert sorted(each.turn.id for each in scored) == sorted(turn.id for turn in turns)
+    assert all(each.scores.confidence.version.startswith("confidence-") for each in scored), "none is a known question"

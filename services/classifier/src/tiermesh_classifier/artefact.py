@@ -5,7 +5,7 @@ Saved by training, loaded memory-mapped by the service; what does not belong tog
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,11 @@ from tiermesh_classifier.encoder import Encoder
 from tiermesh_classifier.features import FEATURES_VERSION
 from tiermesh_classifier.heads import ConfidenceHead, Heads, LinearHead
 from tiermesh_classifier.scores import AXES
+from tiermesh_classifier.sentence.encoder import SentenceEncoder, load_sentence_encoder
 
-FORMAT = "tiermesh-classifier-1"
+SPARSE_FORMAT = "tiermesh-classifier-1"
+# With a sentence encoder's files, and a dense block of weights beside each head's.
+SENTENCE_FORMAT = "tiermesh-classifier-2"
 # Text head that only the confidence reads: would the first tier be right?
 TIER1_HEAD = "tier1"
 # Axes of which a conversation's next turn often keeps the topic's label, each with a head that says whether it does.
@@ -43,6 +46,8 @@ class Artefact:
     version: str
     vocabulary_version: str
     encoder: Encoder
+    # None in an artefact of the sparse features alone.
+    sentence: SentenceEncoder | None
     heads: Mapping[str, LinearHead]
     # The heads, run together.
     together: Heads
@@ -63,6 +68,8 @@ class Trained:
     provenance: Mapping[str, Any]
     vocabulary_version: str
     rules_digest: str
+    # The sentence encoder's files by name, bytes or arrays; none without one.
+    sentence: Mapping[str, bytes | np.ndarray] = field(default_factory=dict)
 
 
 def save(trained: Trained, folder: Path) -> str:
@@ -73,7 +80,14 @@ def save(trained: Trained, folder: Path) -> str:
     save_array(folder, "idf.npy", trained.idf, files)
     for name, head in trained.heads.items():
         save_array(folder, f"{name}.weights.npy", head.weights, files)
+        if trained.sentence:
+            save_array(folder, f"{name}.dense.npy", head.dense, files)
         save_array(folder, f"{name}.bias.npy", head.bias, files)
+    for name, content in trained.sentence.items():
+        if isinstance(content, bytes):
+            save_file(folder, name, content, files)
+        else:
+            save_array(folder, name, content, files)
     confidence = trained.confidence
     save_array(folder, "confidence.weights.npy", confidence.weights, files)
     weights_digest = digest_of(json.dumps(files, sort_keys=True).encode())
@@ -85,7 +99,7 @@ def save(trained: Trained, folder: Path) -> str:
     }
     save_file(folder, "calibration.json", as_json(calibration), files)
     manifest = {
-        "format": FORMAT,
+        "format": SENTENCE_FORMAT if trained.sentence else SPARSE_FORMAT,
         "features": FEATURES_VERSION,
         "vocabulary_version": trained.vocabulary_version,
         "rules": trained.rules_digest,
@@ -104,12 +118,14 @@ def load(folder: Path) -> Artefact:
     """Loads and checks an artefact. Raises `ArtefactError` naming the file and the mend."""
     raw = read(folder / "manifest.json", _MEND)
     manifest = parse(folder / "manifest.json", raw, _MEND)
-    for name, expected, mine in (
-        ("format", manifest.get("format"), FORMAT),
-        ("features", manifest.get("features"), FEATURES_VERSION),
+    for name, given, mine in (
+        ("format", manifest.get("format"), (SPARSE_FORMAT, SENTENCE_FORMAT)),
+        ("features", manifest.get("features"), (FEATURES_VERSION,)),
     ):
-        if expected != mine:
-            raise ArtefactError(f"{folder}: made with {name} {expected!r}, this service reads {mine!r}; {_MEND}")
+        if given not in mine:
+            raise ArtefactError(
+                f"{folder}: made with {name} {given!r}, this service reads {' and '.join(mine)}; {_MEND}"
+            )
     for name, digest in manifest["files"].items():
         if digest_of(read(folder / name, _MEND)) != digest:
             raise ArtefactError(f"{folder / name}: is not the file the manifest was written for; {_MEND}")
@@ -124,6 +140,7 @@ def load(folder: Path) -> Artefact:
         version=version,
         vocabulary_version=manifest["vocabulary_version"],
         encoder=encoder,
+        sentence=load_sentence_encoder(folder) if manifest["format"] == SENTENCE_FORMAT else None,
         heads=heads,
         together=Heads(list(heads.values())),
         confidence=_confidence(folder, manifest, calibration),
@@ -145,15 +162,20 @@ def check_belongs(artefact: Artefact, vocabulary_version: str, labels: Mapping[s
 
 
 def _head(folder: Path, name: str, manifest: Mapping[str, Any], calibration: Mapping[str, Any]) -> LinearHead:
-    digest = manifest["files"][f"{name}.weights.npy"][:8]
+    files, labels = manifest["files"], manifest["labels"][name]
+    digest, dense = files[f"{name}.weights.npy"], np.zeros((0, len(labels)), dtype=np.float32)
+    if manifest["format"] == SENTENCE_FORMAT:
+        dense = np.load(folder / f"{name}.dense.npy")
+        digest = digest_of((digest + files[f"{name}.dense.npy"]).encode())
     temperature = float(calibration["temperatures"][name])
     return LinearHead(
         axis=name,
-        labels=tuple(manifest["labels"][name]),
+        labels=tuple(labels),
         weights=np.load(folder / f"{name}.weights.npy", mmap_mode="r"),
+        dense=dense,
         bias=np.load(folder / f"{name}.bias.npy"),
         temperature=temperature,
-        version=f"{name}-{digest}-t{temperature:.3f}",
+        version=f"{name}-{digest[:8]}-t{temperature:.3f}",
     )
 
 

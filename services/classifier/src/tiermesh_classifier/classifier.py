@@ -4,13 +4,15 @@ Knows neither gRPC nor files; the servicer translates, `__main__` constructs.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
+import numpy as np
+
 from tiermesh_classifier import axes as shape
 from tiermesh_classifier.artefact import KEPT_AXES, TIER1_HEAD, Artefact
-from tiermesh_classifier.encoder import Vector
+from tiermesh_classifier.encoder import SENTENCE_LENGTH, Vector
 from tiermesh_classifier.features import Features, features_of
 from tiermesh_classifier.heads import Read, kept, reasons
 from tiermesh_classifier.history import History
@@ -138,16 +140,7 @@ class Classifier:
         """Every axis of one turn. Any text is valid; what cannot be told is "no_signal"."""
         clean = steered(question.text)
         reading = self._reader.read(clean.rest, question.calendar)
-        hits = self._rules.hits(reading)
-        if depth in (Depth.RULES, Depth.LANGUAGE_MODEL):
-            axes = {axis: self._rules.score(axis, hits) for axis in AXES}
-            confidence = Confidence(0.0, self._rules.version)
-        else:
-            axes, confidence = self._trained(reading, hits, question.history)
-        if not question.history.running:
-            known = self._rules.known(reading)
-            if known is not None:
-                axes, confidence = dict(known.axes), known.confidence
+        axes, confidence = self._settled(question, reading, depth)
         if clean.tangled:
             axes = shape.tangled(axes)
         elif buried(clean.rest):
@@ -157,6 +150,16 @@ class Classifier:
             tiers = self._tiers.chances(clean.rest, tangled=clean.tangled).tiers
             confidence = confidence_in(tiers) if self._tiers_decide else confidence
         return self._whole(question, reading, axes, doubted(confidence, clean), tiers)
+
+    def _settled(self, question: Question, reading: Reading, depth: Depth) -> tuple[dict[str, AxisScore], Confidence]:
+        """A known question is settled at once; else the rules alone, or the trained stage with what they saw."""
+        known = None if question.history.running else self._rules.known(reading)
+        if known is not None:
+            return dict(known.axes), known.confidence
+        hits = self._rules.hits(reading)
+        if depth in (Depth.RULES, Depth.LANGUAGE_MODEL):
+            return {axis: self._rules.score(axis, hits) for axis in AXES}, Confidence(0.0, self._rules.version)
+        return self._trained(reading, hits, question.history)
 
     def reconsidered(self, question: Question, scores: Scores, changed: Mapping[str, AxisScore]) -> Scores:
         """The scores with axes replaced, and what follows from them: confidence, surround, slots, what is inherited.
@@ -207,11 +210,17 @@ class Classifier:
 
     def _look(self, reading: Reading, hits: Sequence[Hit], history: History) -> "_Look":
         features = features_of(reading, history, (hit.rule.name for hit in hits))
-        vector = self.artefact.encoder.encode(features)
+        vector = self._vector(features, reading)
         familiar = _familiarity(self.artefact, features, reading, history)
         reads = self.artefact.together.read(vector)
         kinds = shape.kinds_of(_with_topic("intent", reads, history, dated=False), self.words.kinds)
         return _Look(vector, reads, hits, history, familiar, kinds, dated=bool(reading.periods))
+
+    def _vector(self, features: Features, reading: Reading) -> Vector:
+        vector, sentence = self.artefact.encoder.encode(features), self.artefact.sentence
+        if sentence is None:
+            return vector
+        return replace(vector, sentence=sentence.vector(reading.text.folded) * np.float32(SENTENCE_LENGTH))
 
     def _axis(self, axis: str, look: "_Look") -> AxisScore:
         read, hits, history = look.reads[axis], look.hits, look.history

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from tiermesh_classifier.encoder import Encoder, Vector
 
 Floats = NDArray[np.float32]
+# What the evidence calls the sentence vector: its numbers have no names that a person could read.
+SENTENCE = "meaning of the sentence"
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class LinearHead:
     labels: Sequence[str]
     # Features × labels, memory-mapped when loaded from an artefact.
     weights: Floats
+    # Sentence vector × labels; no rows where the artefact has no sentence encoder.
+    dense: Floats
     bias: Floats
     temperature: float
     version: str
@@ -30,7 +34,7 @@ class Read:
 
     head: LinearHead
     probabilities: Mapping[str, float]
-    # Features of the turn × labels.
+    # Features of the turn × labels; the sentence vector is the last of them, as a whole.
     shares: Floats
 
 
@@ -39,6 +43,7 @@ class Heads:
 
     def __init__(self, heads: Sequence[LinearHead]) -> None:
         self._weights = np.concatenate([np.asarray(head.weights) for head in heads], axis=1)
+        self._dense = np.concatenate([np.asarray(head.dense) for head in heads], axis=1)
         self._bias = np.concatenate([head.bias for head in heads])
         ends = np.cumsum([len(head.labels) for head in heads]).tolist()
         self._parts = [(head, end - len(head.labels), end) for head, end in zip(heads, ends, strict=True)]
@@ -46,6 +51,8 @@ class Heads:
     def read(self, vector: Vector) -> Mapping[str, Read]:
         """Every head's reading of a turn, by its axis."""
         shares = self._weights[vector.positions] * vector.values[:, None]
+        if len(vector.sentence):
+            shares = np.vstack([shares, vector.sentence @ self._dense])
         logits = shares.sum(axis=0) + self._bias
         found = {}
         for head, start, end in self._parts:
@@ -62,7 +69,8 @@ def reasons(read: Read, vector: Vector, label: str, encoder: Encoder, most: int 
         loudest = loudest[np.argsort(-np.abs(share[loudest]))]
     else:
         loudest = np.argsort(-np.abs(share))
-    return [(encoder.names[vector.positions[at]], float(share[at])) for at in loudest]
+    named = len(vector.positions)
+    return [(encoder.names[vector.positions[at]] if at < named else SENTENCE, float(share[at])) for at in loudest]
 
 
 @dataclass(frozen=True)

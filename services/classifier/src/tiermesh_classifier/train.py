@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tiermesh_pack import PackError, load_pack
 
-from tiermesh_classifier.training.train import TrainingError, train
+from tiermesh_classifier.training.train import Options, TrainingError, train
 from tiermesh_classifier.training.turns import LabelledDataError
 
 
@@ -17,9 +17,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--pack", type=Path, default=Path("packs/hr"), help="folder of the domain pack")
     parser.add_argument("--data", type=Path, action="append", default=[], help="further labelled JSON Lines file")
     parser.add_argument("--out", type=Path, default=Path(".tiermesh/models/classifier"), help="folder to write")
+    parser.add_argument("--sparse", action="store_true", help="no sentence encoder: smaller, faster, a little worse")
     options = parser.parse_args(argv)
+    how = Options(sentence_encoder=not options.sparse)
     try:
-        train(load_pack(options.pack), options.data, options.out, tell=lambda words: print(words, flush=True))
+        train(load_pack(options.pack), options.data, options.out, how, tell=lambda words: print(words, flush=True))
     except (PackError, LabelledDataError, TrainingError, OSError) as error:
         sys.stderr.write(f"cannot train: {error}\n")
         return 2

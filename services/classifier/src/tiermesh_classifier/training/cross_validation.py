@@ -1,4 +1,4 @@
-"""Measures training itself: a turn is scored by an artefact that has seen neither its conversation nor a copy of it."""
+"""Measures training itself: a turn is scored by heads that have seen neither its conversation nor a copy of it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,33 +6,59 @@ from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 from tiermesh_pack import Pack
 from tiermesh_policy import TenantPolicy
 
+from tiermesh_classifier.artefact import save
 from tiermesh_classifier.assembly import assemble
+from tiermesh_classifier.classifier import Classifier
 from tiermesh_classifier.evaluation import Advance, Scored, score_turns
-from tiermesh_classifier.training.train import Options, train
-from tiermesh_classifier.training.turns import Turn, group_folds
+from tiermesh_classifier.training.calibration import calibrated
+from tiermesh_classifier.training.train import Learnt, Options, labelled_turns, learn, trained_of
+from tiermesh_classifier.training.turns import Turn
+from tiermesh_classifier.vocabulary import PackWords, words_of
 
 
 def cross_validated(
-    pack: Pack, turns: Sequence[Turn], policy: TenantPolicy, today: date, *, folds: int, advance: Advance = lambda: None
+    pack: Pack,
+    turns: Sequence[Turn],
+    policy: TenantPolicy,
+    today: date,
+    *,
+    folds: int,
+    options: Options | None = None,
+    advance: Advance = lambda: None,
 ) -> list[Scored]:
-    """The turns, scored fold by fold. Calibration is made anew in each: nothing is tuned on what is measured.
+    """The turns, scored fold by fold: heads and calibration of a fold are fitted without its turns.
 
-    The pack's other examples are in every training set. Turns that are not among the pack's examples are in none.
+    The scores that a fold's calibration is fitted on are the other folds' own held-out scores, of heads that have seen
+    this fold: a few dozen numbers learn that much of it, and fitting all heads once more for each would take an hour.
     """
-    placed = group_folds(turns, folds)
+    words = words_of(pack)
+    chosen = replace(options or Options(), folds=folds)
+    learnt_from = joined(labelled_turns(pack, words, [], chosen), turns)
+    learnt = learn(words, learnt_from, chosen, lambda words: None)
+    fold_of = dict(zip((turn.group for turn in learnt_from), learnt.cross.folds.tolist(), strict=True))
     scored: list[Scored] = []
-    for fold in range(folds):
-        outside = [turn for turn, place in zip(turns, placed, strict=True) if place == fold]
+    for fold in range(len(learnt.cross.heads)):
+        # A conversation that is not in training at all is as new to one fold's heads as to another's.
+        outside = [turn for turn in turns if fold_of.get(turn.group, 0) == fold]
         if outside:
-            scored += _fold(without(pack, outside), outside, policy, today, advance)
+            classifier = _classifier(without(pack, outside), words, learnt, fold)
+            scored += score_turns(classifier, policy, outside, today, advance)
     return scored
 
 
+def joined(learnt_from: Sequence[Turn], measured: Sequence[Turn]) -> list[Turn]:
+    """What is learnt from, with copies of measured openings moved into the group of what they copy."""
+    groups = {turn.text: turn.group for turn in measured if not turn.history.running}
+    moved = {turn.group: groups[turn.text] for turn in learnt_from if not turn.history.running and turn.text in groups}
+    return [replace(turn, group=moved.get(turn.group, turn.group)) for turn in learnt_from]
+
+
 def without(pack: Pack, turns: Sequence[Turn]) -> Pack:
-    """The pack less the examples that are among the turns, or that belong to their conversations."""
+    """The pack less the examples that are among the turns, or that belong to their conversations: none is known."""
     texts = {turn.text for turn in turns if not turn.history.running}
     groups = {turn.group for turn in turns}
     kept = tuple(
@@ -44,7 +70,14 @@ def without(pack: Pack, turns: Sequence[Turn]) -> Pack:
     return replace(pack, vocabulary=replace(pack.vocabulary, examples=kept))
 
 
-def _fold(pack: Pack, turns: Sequence[Turn], policy: TenantPolicy, today: date, advance: Advance) -> list[Scored]:
+def _classifier(pack: Pack, words: PackWords, learnt: Learnt, fold: int) -> Classifier:
+    """What has not seen a fold, as it would be served."""
+    seen = np.flatnonzero(learnt.cross.folds != fold)
+    scores = {head: rows[seen] for head, rows in learnt.cross.held_out.items()}
+    calibration = calibrated(words, learnt.data.take(seen), learnt.labels, scores)
+    heads = learnt.cross.heads[fold]
+    encoder = learnt.cross.encoders[fold]
+    trained = trained_of(words, encoder, heads, calibration, sentence=learnt.sentence, provenance={})
     with TemporaryDirectory() as folder:
-        train(pack, [], Path(folder), Options(), tell=lambda words: None)
-        return score_turns(assemble(pack, Path(folder)), policy, turns, today, advance)
+        save(trained, Path(folder))
+        return assemble(pack, Path(folder))

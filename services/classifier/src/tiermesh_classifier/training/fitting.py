@@ -7,20 +7,21 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from sklearn.linear_model import LogisticRegression
 
 from tiermesh_classifier.encoder import Vector
 from tiermesh_classifier.heads import softmax
+from tiermesh_classifier.training.solver import Rows, solve
 
 Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Weights (features × labels) and bias of one axis."""
+    """Weights (features × labels, and sentence vector × labels) and bias of one axis."""
 
     labels: tuple[str, ...]
     weights: NDArray[np.float32]
+    dense: NDArray[np.float32]
     bias: NDArray[np.float32]
 
 
@@ -34,31 +35,27 @@ def matrix_of(vectors: Sequence[Vector], width: int) -> sp.csr_matrix:
 
 
 def fit(
-    matrix: sp.csr_matrix, targets: Sequence[str], labels: Sequence[str], weights: Matrix, *, c: float, steps: int = 150
+    rows: Rows, targets: Sequence[str], labels: Sequence[str], weights: Matrix, *, c: float, steps: int = 60
 ) -> Fitted:
     """A multinomial logistic regression. A label without examples gets a bias that keeps it improbable."""
-    present = sorted(set(targets), key=list(labels).index)
-    width, size = matrix.shape[1], len(labels)
-    out = np.zeros((width, size), dtype=np.float32)
-    bias = np.full(size, -12.0, dtype=np.float32)
-    columns = [list(labels).index(label) for label in present]
+    names = list(labels)
+    present = sorted(set(targets), key=names.index)
+    columns = [names.index(label) for label in present]
+    out = np.zeros((rows.sparse.shape[1], len(names)), dtype=np.float32)
+    dense = np.zeros((rows.dense.shape[1], len(names)), dtype=np.float32)
+    bias = np.full(len(names), -12.0, dtype=np.float32)
     if len(present) == 1:
         bias[columns[0]] = 0.0
-        return Fitted(tuple(labels), out, bias)
-    model = LogisticRegression(C=c, max_iter=steps, tol=2e-3)  # type: ignore[no-untyped-call]  # published without annotations
-    model.fit(matrix, [present.index(target) for target in targets], sample_weight=weights)
-    if len(present) == 2:
-        out[:, columns[0]], out[:, columns[1]] = -model.coef_[0] / 2, model.coef_[0] / 2
-        bias[columns[0]], bias[columns[1]] = -model.intercept_[0] / 2, model.intercept_[0] / 2
-    else:
-        out[:, columns] = model.coef_.T
-        bias[columns] = model.intercept_
-    return Fitted(tuple(labels), out, bias)
+        return Fitted(tuple(labels), out, dense, bias)
+    places = np.array([present.index(target) for target in targets], dtype=np.int64)
+    solution = solve(rows, places, len(present), weights, c=c, steps=steps)
+    out[:, columns], dense[:, columns], bias[columns] = solution.sparse, solution.dense, solution.bias
+    return Fitted(tuple(labels), out, dense, bias)
 
 
-def logits(fitted: Fitted, matrix: sp.csr_matrix) -> Matrix:
+def logits(fitted: Fitted, rows: Rows) -> Matrix:
     """Raw scores of many turns."""
-    return np.asarray(matrix @ fitted.weights.astype(np.float64) + fitted.bias)
+    return np.asarray(rows.sparse @ fitted.weights + rows.dense @ fitted.dense + fitted.bias, dtype=np.float64)
 
 
 def temperature_of(scores: Matrix, truth: NDArray[np.int64], weights: Matrix | None = None) -> float:
