@@ -1,7 +1,6 @@
 """Heads fitted fold by fold, each without a part of the turns, and what they say of that part."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,12 +8,10 @@ from numpy.typing import NDArray
 
 from tiermesh_classifier.artefact import HEADS, KEEP_HEADS
 from tiermesh_classifier.encoder import Encoder, fit_encoder
-from tiermesh_classifier.training.fitting import Fitted, Matrix, fit, logits
+from tiermesh_classifier.training.fitting import Fitted, Matrix, Task, fit, logits
 from tiermesh_classifier.training.prepared import Prepared
 from tiermesh_classifier.training.solver import Rows
 
-# Heads that are fitted at once; the products of matrices leave Python's lock alone.
-_AT_ONCE = 2
 LabelSets = Mapping[str, Sequence[str]]
 
 
@@ -56,18 +53,14 @@ def cross_fitted(
 
 
 def fitted_heads(data: Prepared, rows: Rows, labels: LabelSets, how: Fit) -> Mapping[str, Fitted]:
-    """All heads, two at a time: they share nothing but the rows, so the result does not depend on who is first."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = pool.map(lambda head: _fitted(head, data, rows, labels[head], how), HEADS)
-        return dict(zip(HEADS, found, strict=True))
+    """All heads, in one go over the rows."""
+    tasks = [Task(labels[head], data.targets(head), _weights(head, data)) for head in HEADS]
+    return dict(zip(HEADS, fit(rows, tasks, c=how.strength, steps=how.steps), strict=True))
 
 
-def _fitted(head: str, data: Prepared, rows: Rows, labels: Sequence[str], how: Fit) -> Fitted:
-    """One head; whether a label is kept can only be learnt where there is a topic."""
-    targets, weights = data.targets(head), data.weights
-    if head in KEEP_HEADS:
-        places = np.array([at for at, turn in enumerate(data.turns) if turn.history.topic is not None], dtype=np.int64)
-        if len(places):
-            rows, weights = rows.take(places), weights[places]
-            targets = [targets[at] for at in places]
-    return fit(rows, targets, labels, weights, c=how.strength, steps=how.steps)
+def _weights(head: str, data: Prepared) -> Matrix:
+    """What each turn counts; whether a label is kept can only be learnt where there is a topic."""
+    if head not in KEEP_HEADS:
+        return data.weights
+    topical = np.array([turn.history.topic is not None for turn in data.turns])
+    return data.weights * topical if topical.any() else data.weights

@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 
 from tiermesh_classifier.encoder import Vector
 from tiermesh_classifier.heads import softmax
-from tiermesh_classifier.training.solver import Rows, solve
+from tiermesh_classifier.training.solver import Problem, Rows, Solution, solve
 
 Matrix = NDArray[np.float64]
 
@@ -34,23 +34,48 @@ def matrix_of(vectors: Sequence[Vector], width: int) -> sp.csr_matrix:
     return sp.csr_matrix((values, positions, starts), shape=(len(vectors), width))  # type: ignore[no-untyped-call]  # published without annotations
 
 
-def fit(
-    rows: Rows, targets: Sequence[str], labels: Sequence[str], weights: Matrix, *, c: float, steps: int = 60
-) -> Fitted:
-    """A multinomial logistic regression. A label without examples gets a bias that keeps it improbable."""
-    names = list(labels)
-    present = sorted(set(targets), key=names.index)
-    columns = [names.index(label) for label in present]
-    out = np.zeros((rows.sparse.shape[1], len(names)), dtype=np.float32)
-    dense = np.zeros((rows.dense.shape[1], len(names)), dtype=np.float32)
-    bias = np.full(len(names), -12.0, dtype=np.float32)
-    if len(present) == 1:
-        bias[columns[0]] = 0.0
-        return Fitted(tuple(labels), out, dense, bias)
-    places = np.array([present.index(target) for target in targets], dtype=np.int64)
-    solution = solve(rows, places, len(present), weights, c=c, steps=steps)
-    out[:, columns], dense[:, columns], bias[columns] = solution.sparse, solution.dense, solution.bias
-    return Fitted(tuple(labels), out, dense, bias)
+@dataclass(frozen=True)
+class Task:
+    """What one head has to learn: a label per row of those that it has, and what each row counts."""
+
+    labels: Sequence[str]
+    targets: Sequence[str]
+    weights: Matrix
+
+
+def fit(rows: Rows, tasks: Sequence[Task], *, c: float, steps: int = 60) -> list[Fitted]:
+    """Multinomial logistic regressions. A label without examples gets a bias that keeps it improbable."""
+    present = [_present(task) for task in tasks]
+    problems = [
+        Problem(_places(task.targets, names), len(names), task.weights)
+        for task, names in zip(tasks, present, strict=True)
+    ]
+    solutions = solve(rows, problems, c=c, steps=steps)
+    return [_fitted(*each) for each in zip(tasks, present, solutions, strict=True)]
+
+
+def _places(targets: Sequence[str], names: Sequence[str]) -> NDArray[np.int64]:
+    """The number of each target; what is not among the names counts for nothing anyway."""
+    at = {name: number for number, name in enumerate(names)}
+    return np.array([at.get(target, 0) for target in targets], dtype=np.int64)
+
+
+def _present(task: Task) -> list[str]:
+    """The labels that have an example, in their order."""
+    seen = {target for target, weight in zip(task.targets, task.weights, strict=True) if weight > 0.0}
+    return [label for label in task.labels if label in seen]
+
+
+def _fitted(task: Task, present: Sequence[str], solution: Solution) -> Fitted:
+    columns = [list(task.labels).index(label) for label in present]
+    blocks = []
+    for found in (solution.sparse, solution.dense):
+        block = np.zeros((len(found), len(task.labels)), dtype=np.float32)
+        block[:, columns] = found
+        blocks.append(block)
+    bias = np.full(len(task.labels), -12.0, dtype=np.float32)
+    bias[columns] = solution.bias
+    return Fitted(tuple(task.labels), blocks[0], blocks[1], bias)
 
 
 def logits(fitted: Fitted, rows: Rows) -> Matrix:
