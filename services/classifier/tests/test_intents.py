@@ -1,4 +1,4 @@
-"""Measuring intents with out-of-scope: thresholds, keys, an encoder's arithmetic, and files that cannot be used."""
+"""Measuring intents with out-of-scope: thresholds, keys, and files that cannot be used."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiermesh_classifier.evaluate_intents import main
 from tiermesh_classifier.experiments.intents import Labelled, fit_intents, threshold_of
-from tiermesh_classifier.experiments.sentence_encoder import SentenceEncoder
 
 TOPICS = {
     "leave": ["how many days of leave do I have", "book me a day off", "my holiday balance", "cancel my vacation"],
@@ -100,42 +99,3 @@ def test_any_text_gets_an_intent_that_exists(texts: list[str]) -> None:
 
     assert set(picked) <= {"leave", "pay"}
     assert np.isfinite(against).all()
-
-
-class Letters:
-    """A tokenizer of letters."""
-
-    def encode_batch(self, texts: list[str]) -> list[object]:
-        return [type("Encoded", (), {"ids": [1, *(2 + ord(letter) % 7 for letter in text)]})() for text in texts]
-
-
-def random_weights(size: int = 24, layers: int = 2) -> dict[str, np.ndarray]:
-    random = np.random.default_rng(0)
-
-    def block(*shape: int) -> np.ndarray:
-        return random.normal(0, 0.3, shape).astype(np.float32)
-
-    shapes = {"word_embeddings.weight": (10, size), "position_embeddings.weight": (128, size)}
-    weights = {f"embeddings.{name}": block(*shape) for name, shape in shapes.items()}
-    weights["embeddings.token_type_embeddings.weight"] = block(2, size)
-    names = {"embeddings.LayerNorm": (size,)}
-    for at in range(layers):
-        layer = f"encoder.layer.{at}"
-        for part in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
-            names[f"{layer}.{part}"] = (size, size)
-        names |= {f"{layer}.intermediate.dense": (48, size), f"{layer}.output.dense": (size, 48)}
-        names |= {f"{layer}.attention.output.LayerNorm": (size,), f"{layer}.output.LayerNorm": (size,)}
-    for name, shape in names.items():
-        weights[f"{name}.weight"], weights[f"{name}.bias"] = block(*shape), block(shape[0])
-    return weights
-
-
-def test_a_sentence_has_one_vector_of_length_one_whatever_stands_beside_it_in_the_batch() -> None:
-    encoder = SentenceEncoder(Letters(), random_weights())
-
-    alone = encoder.encode(["leave"])
-    among = encoder.encode(["a much longer sentence than that", "leave", "x"])
-
-    assert np.linalg.norm(alone, axis=1) == pytest.approx([1.0], abs=1e-5)
-    assert among[1] == pytest.approx(alone[0], abs=1e-5)
-    assert not np.allclose(among[0], among[1])

@@ -3,15 +3,15 @@
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
+from scipy.special import erf
 from tiermesh_classifier.artefact import ArtefactError, load
 from tiermesh_classifier.assembly import assemble
 from tiermesh_classifier.classifier import Question
-from tiermesh_classifier.experiments import sentence_encoder as reference
 from tiermesh_classifier.heads import SENTENCE
 from tiermesh_classifier.history import NO_HISTORY
 from tiermesh_classifier.reading.calendar import Calendar
@@ -23,6 +23,7 @@ from tiermesh_classifier.training.sentence_graph import sentence_files
 from tiermesh_classifier.training.train import Options, TrainingError, train
 from tiermesh_pack import Pack
 
+Floats = NDArray[np.float32]
 # The vocabulary of an encoder of chance weights, by number.
 NAMES = [
     *(
@@ -45,6 +46,48 @@ NAMES = [
     *("today", "?", ",", ".", "'", "un", "##leave", "##able", "##s", "of", "got", "left"),
 ]
 TEXTS = ["how much leave do i have", "who is off today?", "leave", "", "who who who is unleavable, today"]
+
+
+class PlainBert:
+    """The same layers in numpy, in floats: what the graph is held against."""
+
+    def __init__(self, weights: dict[str, Floats]) -> None:
+        self._weights = weights
+
+    def vector(self, numbers: list[int]) -> Floats:
+        weights, width = self._weights, len(numbers)
+        state = (
+            weights["embeddings.word_embeddings.weight"][numbers]
+            + weights["embeddings.position_embeddings.weight"][:width]
+            + weights["embeddings.token_type_embeddings.weight"][0]
+        )
+        state = self._norm(state, "embeddings.LayerNorm")
+        for at in range(2):
+            state = self._layer(state, f"encoder.layer.{at}")
+        mean = state.mean(axis=0)
+        return mean / np.linalg.norm(mean)
+
+    def _layer(self, state: Floats, name: str) -> Floats:
+        count, size = state.shape
+
+        def heads(part: str) -> Floats:
+            projected = self._linear(state, f"{name}.attention.self.{part}")
+            return projected.reshape(count, 12, size // 12).transpose(1, 0, 2)
+
+        scores = np.exp(heads("query") @ heads("key").transpose(0, 2, 1) / (size // 12) ** 0.5)
+        seen = (scores / scores.sum(axis=-1, keepdims=True)) @ heads("value")
+        joined = self._linear(seen.transpose(1, 0, 2).reshape(count, size), f"{name}.attention.output.dense")
+        attended = self._norm(state + joined, f"{name}.attention.output.LayerNorm")
+        inner = self._linear(attended, f"{name}.intermediate.dense")
+        inner = inner * 0.5 * (1.0 + erf(inner / 2**0.5))
+        return self._norm(attended + self._linear(inner, f"{name}.output.dense"), f"{name}.output.LayerNorm")
+
+    def _linear(self, state: Floats, name: str) -> Floats:
+        return state @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
+
+    def _norm(self, state: Floats, name: str) -> Floats:
+        mean, spread = state.mean(axis=-1, keepdims=True), state.std(axis=-1, keepdims=True)
+        return (state - mean) / spread * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
 
 
 @pytest.fixture(scope="session")
@@ -133,11 +176,8 @@ def test_a_long_text_is_cut_and_still_ends_with_the_mark_of_the_end(pieces: Piec
 
 
 def test_the_graph_says_what_the_weights_say(sentence_weights: Path, encoder: SentenceEncoder, pieces: Pieces) -> None:
-    def encode_batch(texts: list[str]) -> list[SimpleNamespace]:
-        return [SimpleNamespace(ids=pieces.numbers(text, MOST_PIECES)) for text in texts]
-
-    weights = load_file(sentence_weights / "model.safetensors")
-    plain = reference.SentenceEncoder(SimpleNamespace(encode_batch=encode_batch), weights).encode(TEXTS)
+    reference = PlainBert(load_file(sentence_weights / "model.safetensors"))
+    plain = np.stack([reference.vector(pieces.numbers(text, MOST_PIECES)) for text in TEXTS])
 
     mine = np.stack([encoder.vector(text) for text in TEXTS])
 

