@@ -1,10 +1,12 @@
 """What ties an axis to the others or to the conversation, where the trained heads cannot know it.
 
 Structure only (an opening needs no context), honesty about unknown words, and the axis "surround", which follows from
-the others. Each function touches one axis.
+the others. Each function touches one axis. Training calls some of them with a column of turns in the place of a number.
 """
 
 from collections.abc import Mapping
+
+import numpy as np
 
 from tiermesh_classifier.history import History
 from tiermesh_classifier.scores import NO_SIGNAL, AxisScore, Evidence, EvidenceKind, Stage
@@ -57,7 +59,7 @@ def of_kind(axis: str, distribution: Mapping[str, float], kinds: Mapping[str, fl
     """The distribution, mixed with certainty for the plain label as far as the turn's kind asks for no records."""
     label, plain = _PLAIN.get(axis, ("", frozenset[str]()))
     chance = sum(share for kind, share in kinds.items() if kind in plain)
-    if label not in distribution or chance <= 0.0:
+    if label not in distribution:
         return dict(distribution)
     mixed = {name: share * (1.0 - chance) for name, share in distribution.items()}
     return mixed | {label: mixed[label] + chance}
@@ -104,9 +106,9 @@ def plain(axes: Mapping[str, Mapping[str, float]], kinds: Mapping[str, float]) -
     alone = axes["cardinality"].get("one", 0.0)
     stored = alone * axes["aggregation"].get("none", 0.0)
     bulk = kinds.get("data", 0.0) * (1.0 - stored) + kinds.get("write", 0.0) * (1.0 - alone)
-    chance = 1.0 - min(1.0, bulk)
+    chance = 1.0 - np.minimum(1.0, bulk)
     for share in hard:
-        chance *= 1.0 - share
+        chance = chance * (1.0 - share)
     return chance
 
 

@@ -112,12 +112,13 @@ def kept(distribution: Mapping[str, float], label: str, chance: float, leaning: 
     """A distribution mixed with one in which the topic's label has the given chance and the others share the rest.
 
     `leaning` is the chance that the turn leans on its context: a turn that stands alone keeps nothing.
+    Training calls this with columns of turns.
     """
     if label not in distribution:
         return dict(distribution)
     weight = _KEEP_WEIGHT * leaning
     others = 1.0 - distribution[label]
-    scale = (1.0 - chance) / others if others > 1e-9 else 0.0
+    scale = (1.0 - chance) / np.maximum(others, 1e-9)
     mixed = {name: share * (1.0 - weight + weight * scale) for name, share in distribution.items()}
     mixed[label] = 1.0 - sum(share for name, share in mixed.items() if name != label)
     return mixed

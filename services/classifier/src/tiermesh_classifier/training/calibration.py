@@ -1,7 +1,8 @@
 """Makes probabilities of held-out scores: temperatures, the confidence, and what both are worth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,15 +45,18 @@ def calibrated(words: PackWords, data: Prepared, labels: LabelSets, held_out: Ma
         truth = data.truth(head, labels[head])
         temperatures[head] = temperature_of(scores[counted], truth[counted], data.weights[counted])
         chances[head] = softmax(scores / temperatures[head])
+    columns = {head: dict(zip(labels[head], matrix.T, strict=True)) for head, matrix in chances.items()}
     for axis in KEPT_AXES:
-        chances[axis] = _with_kept(data, axis, labels, chances)
-    kinds = [shape.kinds_of(dict(zip(labels["intent"], row, strict=True)), words.kinds) for row in chances["intent"]]
+        columns[axis] = _with_kept(data, axis, columns)
+    kinds = shape.kinds_of(columns["intent"], words.kinds)
     for axis in ("cardinality", "aggregation"):
-        chances[axis] = _of_kind(axis, labels[axis], chances[axis], kinds)
+        columns[axis] = shape.of_kind(axis, columns[axis], kinds)
     for head in HEADS:
         counted = _counted(head, written, running)
-        metrics[head] = _rounded(held_out_metrics(chances[head][counted], data.truth(head, labels[head])[counted]))
-    confidence, metrics["confidence"] = _confidence(words, data, labels, chances, written)
+        metrics[head] = _rounded(
+            held_out_metrics(_matrix(columns[head])[counted], data.truth(head, labels[head])[counted])
+        )
+    confidence, metrics["confidence"] = _confidence(data, labels, {**columns, "kind": kinds}, written)
     return Calibration(temperatures, confidence, metrics)
 
 
@@ -60,41 +64,42 @@ def _counted(head: str, written: NDArray[np.bool_], running: NDArray[np.bool_]) 
     return written & running if head in KEEP_HEADS and (written & running).any() else written
 
 
-def _with_kept(data: Prepared, axis: str, labels: LabelSets, chances: Mapping[str, Matrix]) -> Matrix:
-    """An axis's chances mixed with the chance that the topic's label is kept, as serving does."""
-    mixed, names = chances[axis].copy(), labels[axis]
-    leans = list(labels["needs_context"]).index("yes")
-    for at, turn in enumerate(data.turns):
-        topic = turn.history.topic
-        dated = axis == "temporal" and NO_PERIOD not in data.features[at].signals
-        if topic is not None and not dated:
-            before = dict(zip(names, mixed[at].tolist(), strict=True))
-            keep = float(chances[f"keep_{axis}"][at][0])
-            after = kept(before, getattr(topic, axis), keep, float(chances["needs_context"][at][leans]))
-            mixed[at] = [after[name] for name in names]
+def _matrix(columns: Mapping[str, Any]) -> Matrix:
+    return np.stack(list(columns.values()), axis=1)
+
+
+def _with_kept(data: Prepared, axis: str, columns: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """An axis's chances mixed with the chance that the topic's label is kept, as serving does; a column per label."""
+    mixed = {label: column.copy() for label, column in columns[axis].items()}
+    keep, leans = columns[f"keep_{axis}"]["yes"], columns["needs_context"]["yes"]
+    topical = np.array([_kept_label(data, axis, at) for at in range(len(data.turns))])
+    for label in mixed:
+        rows = np.flatnonzero(topical == label)
+        if len(rows):
+            before = {name: column[rows] for name, column in mixed.items()}
+            for name, after in kept(before, label, keep[rows], leans[rows]).items():
+                mixed[name][rows] = after
     return mixed
 
 
-def _of_kind(axis: str, names: Sequence[str], chances: Matrix, kinds: Sequence[Mapping[str, float]]) -> Matrix:
-    """An axis's chances mixed with the plain label of the turn's kind, as serving does."""
-    mixed = [
-        shape.of_kind(axis, dict(zip(names, row, strict=True)), shares)
-        for row, shares in zip(chances.tolist(), kinds, strict=True)
-    ]
-    return np.array([[row[name] for name in names] for row in mixed])
+def _kept_label(data: Prepared, axis: str, at: int) -> str:
+    """The topic's label, where a turn has a topic and names no period of its own."""
+    topic = data.turns[at].history.topic
+    if topic is None or (axis == "temporal" and NO_PERIOD not in data.features[at].signals):
+        return ""
+    return str(getattr(topic, axis))
 
 
 def _confidence(
-    words: PackWords,
-    data: Prepared,
-    labels: LabelSets,
-    chances: Mapping[str, Matrix],
-    written: np.ndarray,
+    data: Prepared, labels: LabelSets, columns: Mapping[str, Mapping[str, Any]], written: NDArray[np.bool_]
 ) -> tuple[ConfidenceHead, Mapping[str, float]]:
     """Logistic regression over held-out axis scores, then isotonic calibration, each on turns the other did not see."""
     names = [f"{axis}={label}" for axis in AXES if axis != "intent" for label in labels[axis]]
     names += [f"kind={kind}" for kind in KINDS] + ["plain=yes", f"{TIER1_HEAD}=yes"]
-    rows = np.stack([_stacked(words, names, labels, chances, at) for at in range(len(data.turns))])
+    nothing = np.zeros(len(data.turns))
+    kinds = {kind: columns["kind"].get(kind, nothing) for kind in KINDS}
+    plain = {"yes": shape.plain(columns, kinds)}
+    rows = confidence_inputs(names, {**columns, "kind": kinds, "plain": plain}).T
     truth = np.array([turn.route == "tier1" for turn in data.turns])
     folds = np.array(group_folds([_shifted(turn) for turn in data.turns], 2))
     raw = np.zeros(len(truth))
@@ -118,14 +123,6 @@ def _stacker() -> LogisticRegression:
 
 def _shifted(turn: Turn) -> Turn:
     return Turn(turn.id, turn.text, turn.history, turn.labels, turn.route, f"confidence-{turn.group}", turn.weight)
-
-
-def _stacked(
-    words: PackWords, names: Sequence[str], labels: LabelSets, chances: Mapping[str, Matrix], at: int
-) -> np.ndarray:
-    axes = {head: dict(zip(labels[head], matrix[at].tolist(), strict=True)) for head, matrix in chances.items()}
-    kinds = shape.kinds_of(axes["intent"], words.kinds)
-    return confidence_inputs(names, {**axes, "kind": kinds, "plain": {"yes": shape.plain(axes, kinds)}})
 
 
 def _isotonic(raw: Matrix, truth: np.ndarray, weights: Matrix) -> tuple[np.ndarray, np.ndarray]:
