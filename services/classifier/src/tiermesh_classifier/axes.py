@@ -106,7 +106,7 @@ def plain(axes: Mapping[str, Mapping[str, float]], kinds: Mapping[str, float]) -
     alone = axes["cardinality"].get("one", 0.0)
     stored = alone * axes["aggregation"].get("none", 0.0)
     bulk = kinds.get("data", 0.0) * (1.0 - stored) + kinds.get("write", 0.0) * (1.0 - alone)
-    chance = 1.0 - np.minimum(1.0, bulk)
+    chance: float = 1.0 - np.minimum(1.0, bulk)
     for share in hard:
         chance = chance * (1.0 - share)
     return chance

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,8 @@ class SentenceEncoder:
     """Safe to share among threads."""
 
     def __init__(self, graph: bytes, pieces: Pieces, tables: Tables) -> None:
-        import onnxruntime  # 40 MB, which an artefact without a sentence encoder need not load
-
+        # 40 MB, which an artefact without a sentence encoder need not load.
+        onnxruntime: Any = import_module("onnxruntime")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         # Thousands of lengths would each leave a plan of its memory behind.
@@ -61,7 +62,8 @@ class SentenceEncoder:
 
     def vector(self, text: str) -> Floats:
         """The vector of one text, of length one."""
-        return self._run(np.array([self._pieces.numbers(text, MOST_PIECES)], dtype=np.int64))[0]
+        found: Floats = self._run(np.array([self._pieces.numbers(text, MOST_PIECES)], dtype=np.int64))[0]
+        return found
 
     def vectors(self, texts: Sequence[str], step: Callable[[int], object] = lambda count: None) -> Floats:
         """A row per text; texts of like length go together, so that nothing has to be filled up."""

@@ -76,7 +76,7 @@ class _Table:
     """The rows, ready for products in both directions. Weights have a row per feature and one for the bias."""
 
     def __init__(self, rows: Rows) -> None:
-        self._sparse = rows.sparse.astype(np.float32)
+        self._sparse = rows.sparse.astype(np.float32)  # type: ignore[no-untyped-call]  # published without annotations
         self._turned = self._sparse.T.tocsr()
         self._dense = rows.dense
         self.wide = int(rows.sparse.shape[1])
