@@ -116,7 +116,7 @@ def fit_all(
 ) -> Trained:
     """Held-out scores by folds for calibration and metrics, then the heads on everything."""
     learnt = learn(words, turns, options, tell)
-    with threadpool_limits(1):
+    with threadpool_limits(1):  # type: ignore[no-untyped-call]  # published without annotations
         calibration = calibrated(words, learnt.data, learnt.labels, learnt.cross.held_out)
         tell("held out: " + ", ".join(f"{head} {each['accuracy']:.3f}" for head, each in calibration.metrics.items()))
         encoder = fit_encoder(learnt.data.features)
@@ -140,7 +140,7 @@ def learn(words: PackWords, turns: Sequence[Turn], options: Options, tell: Progr
     encoder = None if sentence is None else encoder_of(sentence)
     data = prepared(words, turns, encoder)
     labels = {**axis_labels(words), **dict.fromkeys((*KEEP_HEADS, TIER1_HEAD), ("yes", "no"))}
-    with threadpool_limits(1):
+    with threadpool_limits(1):  # type: ignore[no-untyped-call]  # published without annotations
         cross = cross_fitted(data, folds_of(turns, options.folds), labels, _how(options), tell)
     return Learnt(data, labels, sentence, cross)
 
