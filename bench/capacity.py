@@ -23,11 +23,15 @@ from bench.suite import memory_mb, running_suite
 
 SHAPES = (
     Shape("words", chunks=40, askers=8),
+    Shape("words", chunks=40, askers=8, pills=True),
     Shape("look-up", chunks=40, askers=8, pills=True),
     Shape("aggregate", chunks=40, askers=8, pills=True),
 )
 # After the last answer records are still delivered to insights; they belong to the questions that made them.
 _REST_SECONDS = 3.0
+_PRICED = 5
+# On a busy machine the failure policy would answer in place of the classifier, at another tier's cost.
+_PATIENT = {"TIERMESH_GATEWAY_CLASSIFY_SECONDS": "5", "TIERMESH_SUGGESTER_CLASSIFY_SECONDS": "10"}
 
 
 async def measure(shapes: Sequence[Shape], questions: int, pids: Mapping[str, int], side: Side) -> list[dict[str, Any]]:
@@ -48,13 +52,24 @@ async def measure(shapes: Sequence[Shape], questions: int, pids: Mapping[str, in
                 "pills": sum(each.pills for each in asked),
                 "cpu_ms_by_process": {name: round(seconds * 1000 / questions, 2) for name, seconds in spent.items()},
                 "memory_mb": {name: memory_mb(pid) for name, pid in pids.items()},
+                "model_cost_micros": await _model_cost(side, shape),
             }
         )
     return rows
 
 
+async def _model_cost(side: Side, shape: Shape) -> float:
+    """Micro-dollars of a question's model calls by its receipt: the price list over the simulator's count of tokens."""
+    found = []
+    for _ in range(_PRICED):
+        async for event in side.client.ask(shape.question(), no_pills=not shape.pills):
+            if event.WhichOneof("event") == "receipt":
+                found.append(event.receipt.cost.total_micros)
+    return sum(found) / len(found)
+
+
 async def _run(questions: int) -> dict[str, Any]:
-    with running_suite() as suite, tempfile.TemporaryDirectory() as folder:
+    with running_suite(environment=_PATIENT) as suite, tempfile.TemporaryDirectory() as folder:
         idle = {name: memory_mb(pid) for name, pid in suite.pids.items()}
         async with suite_side(suite) as side:
             side.answers = await record(side, Path(folder))

@@ -144,6 +144,18 @@ def test_broken_settings_are_all_told_at_once_with_their_variables(name: str, se
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize("name", sorted(FULL_NAMES))
+def test_a_missing_key_is_named_at_start(name: str, seeded: Path, tmp_path: Path) -> None:
+    service = name.partition("-")[0].upper()
+    variable = f"TIERMESH_{service}_PRINCIPAL_{'KEY' if service == 'GATEWAY' else 'PUBLIC_KEY'}"
+    process, _ = start_alone(name, seeded, tmp_path, **{variable: str(tmp_path / "nowhere.pem")})
+    said = process.communicate(timeout=90)[0]
+    assert process.returncode == 2
+    assert variable in said
+    assert "nowhere.pem" in said
+    assert "Traceback" not in said
+
+
 @pytest.mark.parametrize("name", ["classifier", "aggregator", "suggester", "gateway"])
 def test_a_missing_pack_file_is_named_at_start(name: str, seeded: Path, tmp_path: Path) -> None:
     packs = tmp_path / "packs"

@@ -69,6 +69,21 @@ def test_an_expired_token_says_so(keys: testing.Keys) -> None:
     assert _refused(keys, token) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_EXPIRED")
 
 
+@pytest.mark.parametrize(("ahead", "accepted"), [(3, True), (-3, True), (60, False), (-400, False)])
+def test_clocks_may_differ_by_the_leeway_and_by_no_more(
+    keys: testing.Keys, monkeypatch: pytest.MonkeyPatch, ahead: float, accepted: bool
+) -> None:
+    now = time.time()
+    with monkeypatch.context() as clock:
+        clock.setattr(principal.time, "time", lambda: now + ahead)
+        token = keys.signer().mint(**CLAIMS)
+    if accepted:
+        assert PrincipalVerifier(keys.public_pem, "classifier").verify(token).subject == "E00001"
+    else:
+        code, reason = _refused(keys, token)
+        assert (code, reason.partition("_")[0]) == (grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS")
+
+
 def test_a_token_for_others_is_denied(keys: testing.Keys) -> None:
     token = keys.signer().mint(**{**CLAIMS, "audience": ["executor"]})
     assert _refused(keys, token) == (grpc.StatusCode.PERMISSION_DENIED, "WRONG_AUDIENCE")
