@@ -60,7 +60,8 @@ lint: setup proto-check ## Ruff, import arrows, protos and generated code, shell
 types: setup ## Mypy, strict
 	@$(BIN)/mypy $(addsuffix /src,$(filter-out packages/contracts,$(ours)))
 
-kills: setup ## Kill sender, insights and database a hundred times under load, then take the database away for ten minutes
+kills: setup train ## Kill gateway, insights and database a hundred times, then the recording path alone, and take the database away for ten minutes
+	@$(BIN)/python -m tests.faults.suite.kills --kills 100
 	@$(BIN)/python -m tests.faults.kills --kills 100 --outage-seconds 600
 
 faults: setup train ## Act out every fault on the running suite, check its history, print what came of it (ONLY="kill -9")

@@ -33,7 +33,7 @@ def faults() -> Iterator[Fault]:
     for name in SERVICES:
         must, whole = _must(name), name in _DISPENSABLE
         short = {"kill": "executor-tier1", "freeze": "classifier"}
-        yield Fault("1", f"kill -9 {name}", must, _killed(name), 1.5, whole=whole, short=name == short["kill"])
+        yield Fault("1", f"kill -9 {name}", must, killed(name), 1.5, whole=whole, short=name == short["kill"])
         yield Fault("2", f"SIGTERM {name}", f"{must}; it drains", _drained(name), 0.0, whole=whole)
         frozen = f"SIGSTOP {name}"
         yield Fault("3", frozen, must, _frozen(name), 5.0, whole, 14.0, short=name == short["freeze"])
@@ -41,7 +41,7 @@ def faults() -> Iterator[Fault]:
         "22",
         "PostgreSQL killed (company, log)",
         "clear errors or other answers, recovers without a restart, log whole",
-        _database_killed,
+        database_killed,
         3.0,
         short=True,
     )
@@ -74,7 +74,9 @@ def _must(name: str) -> str:
     }.get(name, "whole from another tier or a clear error; one booking per call")
 
 
-def _killed(name: str) -> Act:
+def killed(name: str) -> Act:
+    """Kill a service with SIGKILL; it is started again when it is mended."""
+
     @asynccontextmanager
     async def act(stage: Stage) -> AsyncIterator[None]:
         since = time.time()
@@ -112,7 +114,8 @@ def _frozen(name: str) -> Act:
 
 
 @asynccontextmanager
-async def _database_killed(stage: Stage) -> AsyncIterator[None]:
+async def database_killed(stage: Stage) -> AsyncIterator[None]:
+    """Kill the database server of company and log with SIGKILL."""
     await asyncio.to_thread(stage.database.kill)
     yield
     stage.database.start()
