@@ -217,9 +217,7 @@ class _Method:
             if state is not None:
                 state.failed_hop = self._hop
         span.end()
-        # The callback runs in nobody's context: without the span's own the histogram could name no trace.
-        attributes = {**self._attributes, semconv.RPC_STATUS_CODE: code}
-        self._duration.record(time.perf_counter() - started, attributes, trace.set_span_in_context(span))
+        self._duration.record(time.perf_counter() - started, {**self._attributes, semconv.RPC_STATUS_CODE: code})
 
 
 def _metadata(given: Any, state: call_context.CallContext | None, span: trace.Span) -> tuple[tuple[str, Any], ...]:
