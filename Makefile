@@ -102,6 +102,15 @@ bench-peers: setup train ## Other gateways and none beside the suite, over one u
 	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
 	@$(BIN)/python -m bench.peers $(ARGS)
 
+.PHONY: bench-cost bench-scale
+bench-cost: setup train ## The HR workload routed, all at tier 2 and all at tier 1: µ$, exactness, calls (OUTCOMES=folder, ARGS=--questions 100)
+	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
+	@$(BIN)/python -m bench.cost $(if $(OUTCOMES),--outcomes $(OUTCOMES)) $(ARGS)
+
+bench-scale: setup train ## Load up to three times capacity, a day, two gateways, memory, sizes (8 minutes; ARGS=--full: with the long soak)
+	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
+	@$(BIN)/python -m bench.scale $(ARGS)
+
 isolated: setup ## Install and test each service alone, with only what it declares (slow)
 	@tests/isolated.sh
 
