@@ -179,7 +179,7 @@ def _ways(axes: Any, found: Mapping[str, Any]) -> None:
     )
     axes.bar_label(bars, [f" {row['cost_micros']:,} µ$; {row['model_calls']} model calls" for row in rows], fontsize=8)
     axes.set_xscale("log")
-    axes.set_xlim(10, 100 * max(row["cost_micros"] for row in rows))
+    axes.set_xlim(10, 10_000 * max(row["cost_micros"] for row in rows))
     axes.tick_params(axis="y", labelsize=7)
     axes.set_xlabel("micro-dollars (logarithmic)")
     axes.set_title(f"One question over so many reports: “{found['loop_question']}”", fontsize=8)
