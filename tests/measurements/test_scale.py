@@ -68,7 +68,7 @@ def test_a_whole_answer_is_complete() -> None:
     "events",
     [
         pytest.param(WHOLE[:4], id="no receipt"),
-        pytest.param((WHOLE[0], *WHOLE[2:]), id="a gap in the sequence"),
+        pytest.param((WHOLE[0], event(3, text={"text": "Hello there."}), *WHOLE[3:]), id="a gap in the sequence"),
         pytest.param(
             (WHOLE[0], WHOLE[1], event(3, answer_done={"complete": True}), event(4, receipt={})), id="text cut"
         ),
