@@ -97,8 +97,8 @@ async def running_stack(
 ) -> AsyncIterator[Stack]:
     """Run a freshly seeded suite with these gateways while the block runs.
 
-    `environment` is for every process; `model_key` speaks to the provider instead of the simulator; `seeded` is called
-    before anything holds the database. Raises StartFailedError or PreparationFailedError.
+    `environment` is for every process; `model_key` speaks to the provider (or ANTHROPIC_BASE_URL) instead; `seeded` is
+    called before anything holds the database. Raises StartFailedError or PreparationFailedError.
     """
     state = Path(tempfile.mkdtemp(prefix="tiermesh-bench-"))
     home = Home(PROJECT, state)
@@ -127,8 +127,8 @@ def _processes(
 ) -> list[Process]:
     key_file = home.keys / ("provider.key" if model_key else "simulator.key")
     key_file.write_text(model_key or "simulator", encoding="utf-8")
-    ports = free_ports()
-    usual = build_stack(home, ports, model_key_file=str(key_file) if model_key else None, model_url=None)
+    ports, url = free_ports(), os.environ.get("ANTHROPIC_BASE_URL")
+    usual = build_stack(home, ports, model_key_file=str(key_file) if model_key else None, model_url=url)
     found = []
     for process in usual:
         if process.name == "console":

@@ -108,7 +108,13 @@ def verdicts(found: Mapping[str, Any]) -> list[str]:
 def write(facts: Mapping[str, Any], found: Mapping[str, Any], broken: Sequence[str]) -> None:
     """JSON and PNG under bench/results."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    whole = {**facts, "note": LOUD, **found, "verdicts": verdicts(found), "broken": list(broken)}
+    whole = {
+        **facts,
+        "note": LOUD if found["simulated"] else "real models",
+        **found,
+        "verdicts": verdicts(found),
+        "broken": list(broken),
+    }
     (RESULTS / "cost.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     import matplotlib
 
@@ -120,9 +126,9 @@ def write(facts: Mapping[str, Any], found: Mapping[str, Any], broken: Sequence[s
     _routes(routes, found)
     _ways(ways, found)
     _curves(curve, found)
+    what = "on the simulator this shows the mechanism, not a model's quality" if found["simulated"] else "real models"
     figure.suptitle(
-        f"Cost of a question: on the simulator this shows the mechanism, not a model's quality\n"
-        f"{facts['machine']}; {facts['date'][:10]}",
+        f"Cost of a question: {what}\n{facts['machine']}; {facts['date'][:10]}",
         fontsize=10,
     )
     figure.tight_layout()
@@ -179,7 +185,7 @@ def _ways(axes: Any, found: Mapping[str, Any]) -> None:
     )
     axes.bar_label(bars, [f" {row['cost_micros']:,} µ$; {row['model_calls']} model calls" for row in rows], fontsize=8)
     axes.set_xscale("log")
-    axes.set_xlim(10, 10_000 * max(row["cost_micros"] for row in rows))
+    axes.set_xlim(10, 10_000 * max((row["cost_micros"] for row in rows), default=1))
     axes.tick_params(axis="y", labelsize=7)
     axes.set_xlabel("micro-dollars (logarithmic)")
     axes.set_title(f"One question over so many reports: “{found['loop_question']}”", fontsize=8)
