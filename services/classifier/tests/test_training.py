@@ -1,6 +1,9 @@
 """Training and the artefact: reproducible, checked, refused when its parts do not belong together."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +63,34 @@ def test_the_same_input_gives_the_same_bytes(tiny_pack: Pack, tmp_path: Path) ->
 
     one, two = ({file.name: file.read_bytes() for file in (tmp_path / name).iterdir()} for name in ("one", "two"))
     assert one == two
+
+
+_NUMBERS = """
+import hashlib, sys
+from pathlib import Path
+from tiermesh_classifier.training.prepared import prepared
+from tiermesh_classifier.training.train import fit_encoder
+from tiermesh_classifier.training.turns import read_turns
+from tiermesh_classifier.vocabulary import words_of
+from tiermesh_pack import load_pack
+
+words = words_of(load_pack(Path(sys.argv[1])))
+data = prepared(words, read_turns(Path(sys.argv[2])), None)
+rows = data.rows(fit_encoder(data.features)).sparse
+print(*(hashlib.sha256(part.tobytes()).hexdigest() for part in (rows.data, rows.indices, rows.indptr)))
+"""
+
+
+def test_the_numbers_of_turns_are_the_same_in_every_process(pack: Pack) -> None:
+    # Sets of words have another order in each process, unless the seed of their hashes is told.
+    arguments = [sys.executable, "-c", _NUMBERS, str(pack.path), str(pack.path / "examples" / "leave.jsonl")]
+    seen = {
+        subprocess.run(
+            arguments, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(seen) == 1
 
 
 def test_the_manifest_says_what_it_was_made_from_and_how_good_it_is(artefact_folder: Path) -> None:

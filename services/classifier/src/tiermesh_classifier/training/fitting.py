@@ -26,12 +26,18 @@ class Fitted:
 
 
 def matrix_of(vectors: Sequence[Vector], width: int) -> sp.csr_matrix:
-    """Stacks vectors to a sparse matrix."""
+    """Stacks vectors to a sparse matrix, each row in the order of its positions.
+
+    Vectors come in the order of sets of words, which is another in every process: sums would differ in their last
+    digits, and weights in more than these.
+    """
     lengths = [len(vector.positions) for vector in vectors]
     starts = np.concatenate([[0], np.cumsum(lengths)])
     positions = np.concatenate([vector.positions for vector in vectors]) if vectors else np.zeros(0, dtype=np.int64)
     values = np.concatenate([vector.values for vector in vectors]) if vectors else np.zeros(0, dtype=np.float32)
-    return sp.csr_matrix((values, positions, starts), shape=(len(vectors), width))  # type: ignore[no-untyped-call]  # published without annotations
+    stacked = sp.csr_matrix((values, positions, starts), shape=(len(vectors), width))  # type: ignore[no-untyped-call]  # published without annotations
+    stacked.sort_indices()
+    return stacked
 
 
 @dataclass(frozen=True)
