@@ -115,7 +115,8 @@ def per_entity(decision: Decision) -> bool:
 def test_high_scope_never_yields_a_per_entity_path(
     scores: Scores, policy: TenantPolicy, history: History, health: Health, min_tier: Tier | None, broke: bool
 ) -> None:
-    data = scores.intent.label == "leave.history"
+    # A pack without intents has no data to loop over.
+    data = scores.intent.label == "leave.history" and bool(scores.vocabulary.intents)
     decision = decide(scores, policy, history, health, min_tier, over_budget=broke)
     if scores.cardinality.label in SEVERAL or (data and scores.aggregation.label in COMPUTED):
         assert not per_entity(decision)

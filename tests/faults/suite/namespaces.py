@@ -29,7 +29,8 @@ def impossible() -> str:
         return "network namespaces need root"
     if shutil.which("ip") is None:
         return "there is no ip command (Debian: iproute2)"
-    probe = f"{_PREFIX}-probe"
+    # Test processes look at the same time.
+    probe = f"{_PREFIX}-probe-{os.getpid()}"
     done = subprocess.run(["ip", "netns", "add", probe], capture_output=True, text=True, check=False)
     if done.returncode:
         return f"ip netns add: {done.stderr.strip()}"

@@ -9,7 +9,8 @@ from tests.faults.suite import namespaces
 from tests.faults.suite.replicated import replicated_stage, rolling
 from tests.faults.suite.running import Outcome, run
 
-pytestmark = pytest.mark.skipif(bool(namespaces.impossible()), reason=namespaces.impossible() or "possible")
+_WHY_NOT = namespaces.impossible()
+pytestmark = pytest.mark.skipif(bool(_WHY_NOT), reason=_WHY_NOT or "possible")
 
 
 FAULTS = [fault for fault in rolling() if fault.name.endswith(("gateway", "executor-tier1"))]
