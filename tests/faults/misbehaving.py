@@ -63,6 +63,8 @@ class Misbehaving:
     seen: list[Request] = field(default_factory=list)
     answering: int = 0
     _calm: asyncio.Event = field(default_factory=asyncio.Event)
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _alone: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def asked(self) -> list[str]:
@@ -71,6 +73,8 @@ class Misbehaving:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, one request after the other."""
+        self._writers.add(writer)
+        self._alone.clear()
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
                 body = await _read_request(reader)
@@ -84,11 +88,21 @@ class Misbehaving:
                     if not self.answering:
                         self._calm.set()
         writer.close()
+        self._writers.discard(writer)
+        if not self._writers:
+            self._alone.set()
 
     async def calm(self) -> None:
         """Until no answer is under way: those that stall end when their client goes."""
         if self.answering:
             await self._calm.wait()
+
+    async def hang_up(self) -> None:
+        """Close the connections that clients keep for their next request."""
+        for writer in list(self._writers):
+            writer.close()
+        if self._writers:
+            await self._alone.wait()
 
     def _step(self, body: Mapping[str, Any]) -> str:
         model = body["model"]

@@ -119,13 +119,13 @@ async def _ask(client: Client, soaked: Soaked, *, cancel: bool) -> None:
 
 
 async def _left(provider: Misbehaving) -> tuple[int, int]:
-    """Tasks and sockets, once what is ending has ended."""
+    """Tasks and sockets, once what is ending has ended, without the connections that wait for a next request."""
     await provider.calm()
+    await provider.hang_up()
     gc.collect()
+    # The client's ends close in the next turns of the loop.
     for _ in range(100):
         await asyncio.sleep(0.01)
-        if not provider.answering:
-            break
     return len(asyncio.all_tasks()), _sockets()
 
 
