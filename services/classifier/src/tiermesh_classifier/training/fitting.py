@@ -36,7 +36,7 @@ def matrix_of(vectors: Sequence[Vector], width: int) -> sp.csr_matrix:
     positions = np.concatenate([vector.positions for vector in vectors]) if vectors else np.zeros(0, dtype=np.int64)
     values = np.concatenate([vector.values for vector in vectors]) if vectors else np.zeros(0, dtype=np.float32)
     stacked = sp.csr_matrix((values, positions, starts), shape=(len(vectors), width))  # type: ignore[no-untyped-call]  # published without annotations
-    stacked.sort_indices()
+    stacked.sort_indices()  # type: ignore[no-untyped-call]  # published without annotations
     return stacked
 
 
