@@ -60,7 +60,7 @@ def cases() -> Iterator[Elsewhere]:
         "7",
         "a reader that stops",
         "holds up the executor; memory is bounded",
-        (f"{_GATEWAY}/test_trouble.py::test_a_reader_that_stops_reading_holds_up_the_executor",),
+        (f"{_GATEWAY}/test_trouble.py::test_a_reader_that_stops_reading_holds_up_its_executor_and_nobody_else",),
     )
     yield Elsewhere(
         "9",
