@@ -39,9 +39,9 @@ async def measure(shapes: Sequence[Shape], questions: int, pids: Mapping[str, in
     rows = []
     for shape in shapes:
         await side.prepare(shape)
-        await closed_loop(lambda shape=shape: side.once(shape), max(questions // 10, 1), shape.askers)  # type: ignore[misc]
+        await closed_loop(lambda shape=shape: side.once(shape), max(questions // 10, 1), shape.askers)  # type: ignore[misc]  # mypy infers no lambda with a default
         before = side.cpu()
-        asked = await closed_loop(lambda shape=shape: side.once(shape), questions, shape.askers)  # type: ignore[misc]
+        asked = await closed_loop(lambda shape=shape: side.once(shape), questions, shape.askers)  # type: ignore[misc]  # mypy infers no lambda with a default
         await asyncio.sleep(_REST_SECONDS)
         spent = {name: seconds - before[name] for name, seconds in side.cpu().items()}
         rows.append(

@@ -36,7 +36,8 @@ class Elsewhere:
         passed, skipped = counts.get("passed", 0), counts.get("skipped", 0)
         problems = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
         if done.returncode and not problems:
-            problems.append(done.stdout[-500:] + done.stderr[-500:])
+            # The table is kept: where it was made is nobody's business.
+            problems.append((done.stdout[-500:] + done.stderr[-500:]).replace(f"{PROJECT}/", ""))
         if not passed:
             problems.append("no test ran")
         outcome = f"{passed} tests in {time.monotonic() - began:.0f} s" + (f", {skipped} skipped" if skipped else "")

@@ -18,7 +18,7 @@ from tiermesh_policy.decide import decide
 from tiermesh_policy.decision import Decision
 from tiermesh_policy.history import Health, History
 from tiermesh_policy.routes import Tier
-from tiermesh_policy.schema import parse_policy
+from tiermesh_policy.schema import parse_policy, policy_settings
 from tiermesh_policy.scores import Scores
 from tiermesh_policy.tenant import TenantPolicy, Thresholds
 
@@ -71,8 +71,7 @@ class Inputs:
 
     def with_settings(self, settings: Mapping[str, object]) -> Inputs:
         """The same turn, had these settings of the tenant's policy been others; raises `PolicyProblems`."""
-        present = TypeAdapter(TenantPolicy).dump_python(self.policy, mode="json")
-        return replace(self, policy=parse_policy(_laid_over(present, settings)))
+        return replace(self, policy=parse_policy(_laid_over(policy_settings(self.policy), settings)))
 
 
 def load_inputs(record: bytes) -> Inputs:

@@ -34,6 +34,12 @@ def parse_policy(data: Mapping[str, object]) -> TenantPolicy:
         raise PolicyProblems(problems_of(error)) from None
 
 
+def policy_settings(policy: TenantPolicy) -> dict[str, object]:
+    """What `parse_policy` would build this policy from."""
+    settings: dict[str, object] = _adapter().dump_python(policy, mode="json")
+    return settings
+
+
 def policy_schema() -> dict[str, object]:
     """JSON Schema of what `parse_policy` takes, for editors; contradictions between fields are not in it."""
     return _adapter().json_schema()
