@@ -52,6 +52,14 @@ def test_what_waits_for_models_or_computes_is_scaled_on_its_calls_in_flight() ->
 
 
 @every_deployment
+def test_a_roll_out_waits_until_callers_can_know_the_new_pod(deployment: Object) -> None:
+    spec = deployment["spec"]
+    # A headless name is cached for up to 30 s, and a channel does not ask more often than every 5 s.
+    assert spec["minReadySeconds"] >= 30 + 5
+    assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+
+
+@every_deployment
 def test_one_disruption_budget_per_service_lets_one_pod_go(deployment: Object) -> None:
     (budget,) = [each for each in objects(PRODUCTION, "PodDisruptionBudget") if name_of(each) == name_of(deployment)]
     assert budget["spec"]["maxUnavailable"] == 1

@@ -156,9 +156,11 @@ async def test_a_closed_spool_refuses_instead_of_raising(path: Path) -> None:
     assert not await spool.append("usage", b"too late")
 
 
-async def test_a_broken_disk_refuses_instead_of_raising(path: Path) -> None:
+async def test_a_broken_disk_holds_or_refuses_instead_of_raising(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spool = Spool.open(path)
     await spool._run(lambda connection: connection.execute("DROP TABLE records"))
+    assert await spool.append("usage", b"in memory")
+    monkeypatch.setattr("tiermesh_runtime.spool.MOST_HELD_BYTES", 10)
     assert not await spool.append("usage", b"nowhere to go")
     await spool.close()
 
@@ -194,20 +196,90 @@ async def test_two_processes_can_share_one_file(path: Path) -> None:
     await other.close()
 
 
-async def test_a_full_disk_refuses_the_new_record_and_takes_records_again_when_there_is_room(path: Path) -> None:
-    spool = Spool.open(path)
-    # SQLite then answers as it does when the file system has no room: "database or disk is full".
+async def fill_the_disk(spool: Spool) -> list[bytes]:
+    """Return what was stored before SQLite answered as on a file system without room: "database or disk is full"."""
     pages = await spool._run(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
-    await spool._run(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages + 5}").fetchall())
-    taken = []
-    while await spool.append("usage", b"x" * 1000 + b"%d" % len(taken)):
+    await limit_pages(spool, pages + 5)
+    taken: list[bytes] = []
+    while spool.held_bytes == 0:
         taken.append(b"x" * 1000 + b"%d" % len(taken))
+        assert await spool.append("usage", taken[-1])
         assert len(taken) < 1000, "the disk never got full"
-    assert taken
+    return taken
+
+
+async def limit_pages(spool: Spool, pages: int) -> None:
+    await spool._run(lambda connection: connection.execute(f"PRAGMA max_page_count = {pages}").fetchall())
+
+
+async def test_what_a_full_disk_does_not_take_is_delivered_after_what_it_took(path: Path) -> None:
+    spool = Spool.open(path)
+    taken = await fill_the_disk(spool)
+    stored = len(taken) * 1000 - spool.held_bytes
+    assert 0 < stored < spool.stored_bytes + 1000
     receiver = Receiver(len(taken))
     await run_until_complete(spool, "usage", receiver)
     assert receiver.records == taken
+    assert (spool.held_bytes, spool.stored_bytes) == (0, 0)
     assert await spool.append("usage", b"room again")
+    assert spool.held_bytes == 0
+    await spool.close()
+
+
+async def test_what_a_full_disk_did_not_take_is_stored_when_there_is_room_and_survives_from_then_on(path: Path) -> None:
+    spool = Spool.open(path)
+    taken = await fill_the_disk(spool)
+    await limit_pages(spool, 1_000_000)
+    away, stop = Receiver(1, failures=1_000), asyncio.Event()
+    delivery = asyncio.create_task(spool.deliver("usage", away, stop))
+    async with asyncio.timeout(10):
+        while spool.held_bytes:  # noqa: ASYNC110 - nothing is told of it but the gauge
+            await asyncio.sleep(0.01)
+    stop.set()
+    await delivery
+    await spool.close()
+    again = Spool.open(path)
+    receiver = Receiver(len(taken))
+    await run_until_complete(again, "usage", receiver)
+    assert receiver.records == taken
+    await again.close()
+
+
+async def test_what_is_held_is_stored_at_the_end_without_a_delivery(path: Path) -> None:
+    spool = Spool.open(path)
+    taken = await fill_the_disk(spool)
+    await limit_pages(spool, 1_000_000)
+    await spool.close()
+    again = Spool.open(path)
+    receiver = Receiver(len(taken))
+    await run_until_complete(again, "usage", receiver)
+    assert receiver.records == taken
+    await again.close()
+
+
+async def test_a_full_disk_and_a_full_memory_refuse(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tiermesh_runtime.spool.MOST_HELD_BYTES", 3_000)
+    spool = Spool.open(path)
+    taken = await fill_the_disk(spool)
+    while await spool.append("usage", b"y" * 1000):
+        taken.append(b"y" * 1000)
+        assert spool.held_bytes <= 3_000
+    receiver = Receiver(len(taken))
+    await run_until_complete(spool, "usage", receiver)
+    assert receiver.records == taken
+    await spool.close()
+
+
+async def test_a_rejected_record_in_memory_does_not_hold_up_the_others(path: Path) -> None:
+    spool = Spool.open(path)
+    taken = await fill_the_disk(spool)
+    assert await spool.append("other", b"good" * 400)
+    assert await spool.append("other", b"bad" * 400)
+    assert await spool.append("other", b"fine" * 400)
+    receiver = Receiver(2, rejects=b"bad" * 400)
+    await run_until_complete(spool, "other", receiver)
+    assert receiver.records == [b"good" * 400, b"fine" * 400]
+    assert 0 < spool.held_bytes <= len(taken[-1])
     await spool.close()
 
 

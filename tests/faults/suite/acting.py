@@ -58,8 +58,12 @@ class Row:
     def with_findings(self, findings: Sequence[Finding]) -> Row:
         """Return the row with what the checker found about its questions."""
         mine = [each for each in findings if each.subject in self.requests]
-        lost = sum(each.kind in ("lost", "truncated") for each in mine)
-        return replace(self, lost=lost, problems=[*self.problems, *map(str, mine)])
+        broken = [each for each in mine if not each.excused]
+        excused = Counter((each.words.partition(" (")[0], each.excused) for each in mine if each.excused)
+        words = [f"{count} × {words}: {why}" for (words, why), count in excused.items()]
+        lost = sum(each.kind in ("lost", "truncated") for each in broken)
+        outcome = "; ".join([self.outcome, *words])
+        return replace(self, lost=lost, outcome=outcome, problems=[*self.problems, *map(str, broken)])
 
 
 async def act_out(stage: Stage, fault: Fault, seconds: float | None = None) -> Row:

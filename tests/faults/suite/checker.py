@@ -96,7 +96,7 @@ class Evidence:
 class Excuse:
     """A stretch of time in which something observed may be missing, and why."""
 
-    of: str  # trace, decision, ending, receipt or booking
+    of: str  # trace, ending or receipt
     since: float
     until: float
     why: str
@@ -109,17 +109,19 @@ class Finding:
     kind: str
     subject: str
     words: str
+    # Why it had to be so, "" for what may not be.
+    excused: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.subject}: {self.words}"
 
 
 def check(history: Sequence[Question], evidence: Evidence, excuses: Collection[Excuse] = ()) -> list[Finding]:
-    """Return every broken promise."""
+    """Return every broken promise, those that are excused marked as such."""
     found = [*_ends(history), *_truncations(history)]
     found += _log(history, evidence, excuses)
     found += _receipts(history, evidence, excuses)
-    found += _bookings(evidence, excuses)
+    found += _bookings(evidence)
     found += _traces(history, evidence, excuses)
     if evidence.undelivered:
         found.append(Finding("undelivered", "spools", f"{evidence.undelivered} records never left"))
@@ -174,13 +176,14 @@ def _log(history: Sequence[Question], evidence: Evidence, excuses: Collection[Ex
         if not each.accepted:
             continue
         decision_id = str(each.decision.get("decision_id"))
-        if not decided[decision_id] and not _excused("decision", each, excuses):
+        if not decided[decision_id]:
             yield Finding("lost", each.request_id, "was accepted and is not in the decision log")
         endings = ended[decision_id]
         if len(endings) > 1:
             yield Finding("twice", each.request_id, f"has {len(endings)} endings in the log")
-        if not endings and each.ended not in _LEFT and not _excused("ending", each, excuses):
-            yield Finding("lost", each.request_id, f"was {each.ended} and the log knows no ending")
+        if not endings and each.ended not in _LEFT:
+            words = f"was {each.ended} and the log knows no ending"
+            yield Finding("lost", each.request_id, words, _excuse("ending", each, excuses))
         if endings and each.receipt is not None and endings[0].complete != bool(each.receipt.get("complete")):
             yield Finding("mismatch", each.request_id, "the log and the client do not agree on whether it is complete")
 
@@ -194,19 +197,19 @@ def _receipts(history: Sequence[Question], evidence: Evidence, excuses: Collecti
             continue
         receipt = evidence.receipts.get(each.request_id)
         if receipt is None:
-            if not _excused("receipt", each, excuses):
-                yield Finding("lost", each.request_id, "its receipt was shown and cannot be had again")
+            words = "its receipt was shown and cannot be had again"
+            yield Finding("lost", each.request_id, words, _excuse("receipt", each, excuses))
             continue
         if receipt.decision_id != each.decision.get("decision_id"):
             yield Finding("mismatch", each.request_id, "its receipt is of another decision")
         if receipt.complete != bool(each.receipt.get("complete")):
             yield Finding("mismatch", each.request_id, "its receipt was another when it was shown")
-        if receipt.total_micros > spent[each.request_id] and not _excused("booking", each, excuses):
+        if receipt.total_micros > spent[each.request_id]:
             words = f"its receipt says {receipt.total_micros} µ$, the ledger {spent[each.request_id]}"
             yield Finding("unbooked", each.request_id, words)
 
 
-def _bookings(evidence: Evidence, excuses: Collection[Excuse]) -> Iterator[Finding]:
+def _bookings(evidence: Evidence) -> Iterator[Finding]:
     entries = Counter(each.entry_id for each in evidence.bookings)
     for entry_id, times in entries.items():
         if times > 1:
@@ -225,7 +228,7 @@ def _bookings(evidence: Evidence, excuses: Collection[Excuse]) -> Iterator[Findi
             continue
         if spare[call.model]:
             spare[call.model] -= 1
-        elif not any(each.of == "booking" and each.since <= call.at <= each.until for each in excuses):
+        else:
             yield Finding("unbooked", call.provider_request_id, _unbooked(call))
 
 
@@ -246,12 +249,17 @@ def _traces(history: Sequence[Question], evidence: Evidence, excuses: Collection
             yield Finding("untraced", each.request_id, "its decision names no trace")
         elif len(roots[trace_id]) > 1:
             yield Finding("twice", each.request_id, f"its trace has {len(roots[trace_id])} roots")
-        elif not roots[trace_id] and not _excused("trace", each, excuses):
-            yield Finding("untraced", each.request_id, f"trace {trace_id} has no root")
+        elif not roots[trace_id]:
+            words = f"its trace has no root ({trace_id})"
+            yield Finding("untraced", each.request_id, words, _excuse("trace", each, excuses))
 
 
-def _excused(of: str, question: Question, excuses: Collection[Excuse]) -> bool:
-    return any(
-        excuse.of == of and question.asked_at <= excuse.until and question.ended_at >= excuse.since
-        for excuse in excuses
+def _excuse(of: str, question: Question, excuses: Collection[Excuse]) -> str:
+    return next(
+        (
+            excuse.why
+            for excuse in excuses
+            if excuse.of == of and question.asked_at <= excuse.until and question.ended_at >= excuse.since
+        ),
+        "",
     )

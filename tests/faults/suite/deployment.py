@@ -28,6 +28,7 @@ PROJECT = Path(__file__).parents[3]
 START_SECONDS = 90.0
 STOP_SECONDS = 25.0
 SERVICES = ("gateway", "classifier", "executor-tier1", "executor-tier2", "aggregator", "suggester", "insights")
+_ESTABLISHED = "01"
 _LOOPBACK = re.compile(r"(?<![\d.])127\.0\.0\.1:(\d+)")
 
 
@@ -130,6 +131,13 @@ class Instance:
     def tail(self, characters: int = 2500) -> str:
         """Return the end of its log."""
         return self.log.read_text(errors="replace")[-characters:]
+
+    def connected(self) -> set[str]:
+        """Return the hosts that have a connection to its port, in the kernel's words."""
+        assert self.running is not None
+        rows = [line.split() for line in Path(f"/proc/{self.running.pid}/net/tcp").read_text("ascii").splitlines()[1:]]
+        port = f":{self.process.port:04X}"
+        return {row[2].partition(":")[0] for row in rows if row[1].endswith(port) and row[3] == _ESTABLISHED}
 
     def memory_mb(self) -> float:
         """Return its resident memory."""

@@ -47,7 +47,7 @@ async def after_a_crash(stage: Stage) -> None:
     async with _client(stage, *_MANAGER) as client:
         asking = asyncio.create_task(_ask(client, _QUESTION, request_id))
         await _until_decided(asking)
-        await gateway.kill()
+        await stage.kill("gateway")
         broken = await asyncio.gather(asking, return_exceptions=True)
         assert isinstance(broken[0], RpcError), f"the gateway died and its client saw {broken[0]!r:.200}"
         gateway.start()

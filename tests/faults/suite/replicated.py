@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -14,7 +15,7 @@ from tiermesh_runtime.testing import OtlpReceiver
 
 from tests.faults.suite import namespaces
 from tests.faults.suite.acting import Act, Fault
-from tests.faults.suite.deployment import SERVICES, Plan, deployed, prepared_home
+from tests.faults.suite.deployment import SERVICES, Instance, Plan, deployed, prepared_home
 from tests.faults.suite.links import Links
 from tests.faults.suite.namespaces import Network
 from tests.faults.suite.postgres import Postgres
@@ -23,6 +24,8 @@ from tests.faults.suite.stage import Stage, settings_of
 GRACE_SECONDS = 20.0
 # A frozen or cut-off peer is given up after keepalive and ping timeout; what it had under way goes on elsewhere.
 _GIVEN_UP_SECONDS = 14.0
+# minReadySeconds of the manifests.
+_KNOWN_SECONDS = 35.0
 
 
 class ReplicatedStage(Stage):
@@ -89,11 +92,20 @@ def faults() -> Iterator[Fault]:
 @asynccontextmanager
 async def _rolled(service: str, stage: Stage) -> AsyncIterator[None]:
     for name in namespaces.replicas(service):
+        callers = stage.deployment[name].connected()
         seconds = await stage.deployment[name].restart()
         assert seconds < GRACE_SECONDS, f"{name} took {seconds:.1f} s to drain"
-        # The next one goes when this one has its share again.
-        await asyncio.sleep(1.0)
+        await _known_again(stage.deployment[name], callers)
     yield
+
+
+async def _known_again(instance: Instance, callers: set[str]) -> None:
+    """The next one goes when this one has its share again: a roll-out's minReadySeconds, as an event."""
+    give_up = time.monotonic() + _KNOWN_SECONDS
+    while missing := callers - instance.connected():
+        assert time.monotonic() < give_up, f"{len(missing)} callers have not come back to {instance.name}"
+        await asyncio.sleep(0.05)  # the kernel tells nobody
+    await asyncio.sleep(1.0)  # and are told that it serves
 
 
 def _one(service: str, act: Callable[[str, Stage], AbstractAsyncContextManager[None]]) -> Act:
@@ -102,7 +114,7 @@ def _one(service: str, act: Callable[[str, Stage], AbstractAsyncContextManager[N
 
 @asynccontextmanager
 async def _killed(name: str, stage: Stage) -> AsyncIterator[None]:
-    await stage.deployment[name].kill()
+    await stage.kill(name)
     yield
     stage.deployment[name].start()
     await stage.deployment[name].serving()

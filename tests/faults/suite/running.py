@@ -25,7 +25,7 @@ class Outcome:
     def __init__(self, rows: Sequence[Row], findings: Sequence[Finding], questions: int) -> None:
         claimed = {request for row in rows for request in row.requests}
         self.rows = [row.with_findings(findings) for row in rows]
-        self.others = [each for each in findings if each.subject not in claimed]
+        self.others = [each for each in findings if each.subject not in claimed and not each.excused]
         self.questions = questions
 
     @property

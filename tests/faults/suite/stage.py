@@ -31,6 +31,10 @@ from tests.faults.suite.postgres import Postgres
 RATE = 2.5
 DEADLINE_SECONDS = 20.0
 MOST_QUESTIONS = 24
+# What of a question that was under way dies with the process that observed it, and within how many seconds after its
+# end a process has handed it on: an exporter's unsent spans wait for SCHEDULE_DELAY, here 0.2 s.
+_IN_MEMORY = {"gateway": ("trace", "ending", "receipt")}
+_HANDED_ON_SECONDS = 1.0
 # Questions asked after the mend that have to be answered whole, one after the other, for "recovered".
 _IN_A_ROW = 3
 _CALLEES: Mapping[str, Sequence[str]] = {
@@ -148,6 +152,14 @@ class Stage:
     def excuse(self, of: str, since: float, why: str, *, until: float | None = None) -> None:
         """Say that something observed may be missing since then."""
         self.excuses.append(Excuse(of, since, time.time() if until is None else until, why))
+
+    async def kill(self, name: str) -> None:
+        """kill -9 an instance. Of what a gateway had under way, what it was about to hand on dies with it."""
+        at = time.time()
+        await self.deployment[name].kill()
+        for of in _IN_MEMORY.get(name, ()):
+            why = f"the {name} was killed with it in memory"
+            self.excuses.append(Excuse(of, at - _HANDED_ON_SECONDS, time.time(), why))
 
     async def administer(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Call the simulator's own endpoints."""

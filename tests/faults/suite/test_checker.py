@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.suite.acting import Row
 from tests.faults.suite.checker import (
     Booking,
     Decision,
@@ -20,6 +21,7 @@ from tests.faults.suite.checker import (
     check,
 )
 from tests.faults.suite.history import Question, assemble
+from tests.faults.suite.running import Outcome
 
 ANSWER = "You have 12 days left. Use them before April."
 
@@ -50,7 +52,7 @@ def evidence(*numbers: int) -> Evidence:
 
 
 def kinds(history: list[Question], known: Evidence, *excuses: Excuse) -> list[str]:
-    return [found.kind for found in check(history, known, excuses)]
+    return [found.kind for found in check(history, known, excuses) if not found.excused]
 
 
 def test_a_whole_history_has_no_findings() -> None:
@@ -156,16 +158,35 @@ def test_an_excuse_covers_its_own_kind_and_time_alone() -> None:
     known = replace(evidence(1, 2), roots=[])
     excuse = Excuse("trace", 9.0, 12.0, "the collector is away")
     found = check([question(1), question(2)], known, [excuse])
-    assert [(each.kind, each.subject) for each in found] == [("untraced", "r2")]
+    assert [(each.kind, each.subject, each.excused) for each in found] == [
+        ("untraced", "r1", "the collector is away"),
+        ("untraced", "r2", ""),
+    ]
     dropped = replace(evidence(1), receipts={})
     assert kinds([question(1)], dropped, excuse) == ["lost"]
 
 
-def test_a_call_while_no_booking_could_be_written_is_excused() -> None:
-    known = replace(evidence(1), calls=[*evidence(1).calls, ModelCall("p5", "haiku", 50.0)])
-    assert kinds([question()], known) == ["unbooked"]
-    assert kinds([question()], known, Excuse("booking", 45.0, 55.0, "the disk is full")) == []
-    assert kinds([question()], known, Excuse("booking", 15.0, 25.0, "the disk is full")) == ["unbooked"]
+def test_nothing_excuses_a_lost_decision_or_a_call_without_a_booking() -> None:
+    ever = [Excuse(of, 0.0, 100.0, "whatever") for of in ("trace", "ending", "receipt", "decision", "booking")]
+    assert kinds([question()], replace(evidence(1), decisions=[]), *ever) == ["lost"]
+    assert kinds([question()], replace(evidence(1), calls=[ModelCall("p5", "haiku", 50.0)]), *ever) == [
+        "invented",
+        "unbooked",
+    ]
+
+
+def test_what_is_excused_is_told_in_the_row_and_breaks_nothing() -> None:
+    row = Row("1", "kill -9 gateway", "", "1 × UNAVAILABLE NOT_READY", requests={"r1", "r2"})
+    known = replace(evidence(1, 2), roots=[])
+    excuse = Excuse("trace", 9.0, 12.0, "the gateway was killed with it in memory")
+    outcome = Outcome([row], check([question(1), question(2)], known, [excuse]), 2)
+    (told,) = outcome.rows
+    assert (
+        told.outcome == "1 × UNAVAILABLE NOT_READY; 1 × its trace has no root: the gateway was killed with it in memory"
+    )
+    assert told.problems == ["untraced: r2: its trace has no root (t2)"]
+    assert not outcome.good
+    assert Outcome([], check([question(1)], replace(evidence(1), roots=[]), [excuse]), 1).good
 
 
 def test_an_error_after_the_decision_needs_no_ending_but_its_decision_in_the_log() -> None:

@@ -6,14 +6,16 @@ opaque bytes of a named kind: this module knows no message and no service. One S
 file in WAL mode; several worker processes of a service may share it.
 
 Durability: an accepted record survives the death of the process. Power loss may take
-the last moments with it unless `fsync=True`.
+the last moments with it unless `fsync=True`. While the disk takes nothing, records are
+held in memory, bounded, and delivered from there: then they survive anything but that.
 """
 
 import asyncio
 import contextlib
+import itertools
 import random
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
@@ -24,6 +26,8 @@ from opentelemetry import metrics
 T = TypeVar("T")
 
 DEFAULT_MAX_BYTES = 256 * 1024 * 1024
+# Of what the disk does not take: a full disk must not become a full memory.
+MOST_HELD_BYTES = 16 * 1024 * 1024
 _BACKOFF_FIRST = 0.2
 _BACKOFF_LAST = 30.0
 # Records of neighbouring questions travel and are stored together: one by one costs the receiver ten times as much.
@@ -63,6 +67,39 @@ class _Pending(NamedTuple):
     accepted: asyncio.Future[bool]
 
 
+class _Held:
+    """Records that the disk did not take, oldest first. An id tells two records of the same bytes apart."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._records: dict[int, tuple[str, bytes]] = {}
+        self._ids = itertools.count()
+
+    def __bool__(self) -> bool:
+        return bool(self._records)
+
+    def take(self, kind: str, payload: bytes) -> bool:
+        """Holds a record; False when there is no room."""
+        if self.bytes + len(payload) > MOST_HELD_BYTES:
+            return False
+        self._records[next(self._ids)] = (kind, payload)
+        self.bytes += len(payload)
+        return True
+
+    def all(self) -> dict[int, tuple[str, bytes]]:
+        return dict(self._records)
+
+    def oldest(self, kind: str, count: int) -> list[Record]:
+        mine = (Record(id, payload) for id, (each, payload) in self._records.items() if each == kind)
+        return list(itertools.islice(mine, count))
+
+    def drop(self, ids: Iterable[int]) -> None:
+        """Forgets those that are stored or delivered; the other of the two may have been quicker."""
+        for id in ids:
+            _, payload = self._records.pop(id, ("", b""))
+            self.bytes -= len(payload)
+
+
 class Spool:
     """The queue. Open it inside a running event loop; `close` waits for the last commit."""
 
@@ -72,6 +109,8 @@ class Spool:
         self._threads = threads
         self._max_bytes = max_bytes
         self._stored_bytes = _total_bytes(connection)
+        self._held = _Held()
+        self._storing = asyncio.Lock()
         self._pending: list[_Pending] = []
         self._writer: asyncio.Task[None] | None = None
         self._closed = False
@@ -88,6 +127,12 @@ class Spool:
             [lambda _options: [metrics.Observation(self._stored_bytes)]],
             unit="By",
             description="Bytes that wait to be delivered.",
+        )
+        meter.create_observable_gauge(
+            "tiermesh.spool.held_bytes",
+            [lambda _options: [metrics.Observation(self._held.bytes)]],
+            unit="By",
+            description="Bytes that the disk did not take and that are held in memory.",
         )
 
     @classmethod
@@ -112,10 +157,15 @@ class Spool:
         """Bytes of payload that wait to be delivered, rejected ones included."""
         return self._stored_bytes
 
-    async def append(self, kind: str, payload: bytes) -> bool:
-        """Stores one record; returns when it is durable. Never raises for the spool's own trouble.
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of payload that the disk did not take and that are held in memory."""
+        return self._held.bytes
 
-        False means that it was not taken (full, closed, disk error); that is counted and logged.
+    async def append(self, kind: str, payload: bytes) -> bool:
+        """Stores one record; returns when it is durable, or held in memory. Never raises for the spool's own trouble.
+
+        False means that it was not taken (full, closed, no disk and no memory left); that is counted and logged.
         Appends that arrive while a commit is running share the next one.
         """
         if self._closed:
@@ -147,7 +197,12 @@ class Spool:
         while not stop.is_set():
             arrival.clear()
             try:
+                await self._store_held()
                 batch = await self._run(_oldest, kind, batch_size)
+                if not batch and (held := self._held.oldest(kind, batch_size)):
+                    await self._hand_over_held(kind, held, handler)
+                    failures = 0
+                    continue
                 if not batch:
                     await _first_of(arrival, stop, _POLL_SECONDS)
                     if arrival.is_set():
@@ -164,10 +219,13 @@ class Spool:
                 await _first_of(stop, stop, pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
 
     async def close(self) -> None:
-        """Waits for appends under way, then closes the file."""
+        """Waits for appends under way, then closes the file. What the disk still does not take is lost, and counted."""
         self._closed = True
         if self._writer is not None:
             await asyncio.wait([self._writer])
+        await self._store_held()
+        for kind, _ in self._held.all().values():
+            self._refuse(kind, "disk")
         await self._run(lambda connection: connection.close())
         self._threads.shutdown(wait=False)
 
@@ -183,13 +241,46 @@ class Spool:
             except Exception as error:
                 self._log.error("spool_append_failed", error=type(error).__name__, records=len(batch))
                 for entry in batch:
-                    self._settle(entry, self._refuse(entry.kind, "disk"))
-                continue
-            self._stored_bytes += sum(len(entry.payload) for entry in batch)
+                    held = self._held.take(entry.kind, entry.payload)
+                    self._settle(entry, held or self._refuse(entry.kind, "disk"))
+            else:
+                self._stored_bytes += sum(len(entry.payload) for entry in batch)
+                for entry in batch:
+                    self._settle(entry, True)
             for entry in batch:
-                self._settle(entry, True)
                 if entry.kind in self._arrivals:
                     self._arrivals[entry.kind].set()
+
+    async def _store_held(self) -> None:
+        """Writes what is held in memory, when the disk takes it by now."""
+        if not self._held:
+            return
+        # Each kind has a delivery that looks after it: one at a time, or records would be stored twice.
+        async with self._storing:
+            held = self._held.all()
+            try:
+                await self._run(_insert, list(held.values()))
+            except sqlite3.Error:
+                return
+            self._held.drop(held)
+            self._stored_bytes = await self._run(_total_bytes)
+        self._log.info("spool_held_records_stored", records=len(held))
+
+    async def _hand_over_held(
+        self, kind: str, held: Sequence[Record], handler: Callable[[list[bytes]], Awaitable[None]]
+    ) -> None:
+        try:
+            await handler([record.payload for record in held])
+        except RejectedError:
+            if len(held) > 1:
+                for record in held:
+                    await self._hand_over_held(kind, [record], handler)
+                return
+            # There is no room to set it aside.
+            self._refuse(kind, "rejected")
+        self._held.drop(record.id for record in held)
+        self._delivered.add(len(held), {"kind": kind})
+        self._log.info("spool_held_records_delivered", kind=kind, records=len(held))
 
     async def _hand_over(
         self, kind: str, batch: Sequence[Record], handler: Callable[[list[bytes]], Awaitable[None]]
