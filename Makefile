@@ -90,11 +90,11 @@ differential: setup ## Hold 2,000 random questions (QUESTIONS=n) against pandas,
 	@TIERMESH_TEST_QUESTIONS=$(or $(QUESTIONS),2000) $(BIN)/python -m pytest -q -s --timeout 7200 services/aggregator/tests/test_differential.py
 
 bench-classifier: setup train ## What one classification costs: in process and over gRPC, batches, memory; bench/results
-	@$(BIN)/python bench/classifier.py
+	@$(BIN)/python -m bench.classifier
 
 bench-aggregate: setup ## One bulk call against loops and a view: 100,000 people, 5 million rows, PostgreSQL; bench/results
 	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
-	@$(BIN)/python bench/aggregate.py
+	@$(BIN)/python -m bench.aggregate
 
 .PHONY: bench-chain bench-peers
 bench-chain: setup train ## The suite against a chain of no-op services: CPU, latency, first chunk (6 minutes; ARGS=--full: all variants)

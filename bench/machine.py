@@ -6,23 +6,31 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 RESULTS = Path(__file__).resolve().parent / "results"
+# Share of the cores that others may take just before. The load average still tells of a run that has ended.
+_QUIET_SHARE = 0.1
+_LOOK_SECONDS = 1.0
 
 
 def facts(command: str, distributions: Sequence[str]) -> dict[str, Any]:
-    """Return them; `distributions` are those whose versions matter."""
+    """Return them, as they are now, before anything is measured; `distributions` are those whose versions matter."""
+    busy = psutil.cpu_percent(interval=_LOOK_SECONDS) / 100
     return {
         "command": command,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": f"{_processor()}, {os.cpu_count()} cores, Linux {platform.release().split('-')[0]}",
         "load_before": round(os.getloadavg()[0], 2),
+        "busy_before": round(busy, 2),
+        "quiet": busy < _QUIET_SHARE,
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in distributions},
         "arguments": sys.argv[1:],
@@ -43,6 +51,21 @@ def _version(name: str) -> str:
         return "not installed"
 
 
+def told(facts: Mapping[str, Any]) -> str:
+    """One line of them for a plot's title."""
+    quiet = (
+        "quiet" if facts["quiet"] else f"cores {facts['busy_before']:.0%} busy before, load {facts['load_before']:g}"
+    )
+    return f"{facts['machine']}; {quiet}; {facts['date'][:10]}, commit {facts['commit'] or 'unknown'}"
+
+
 def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
+    """The commit, marked where code was changed since; results and documentation do not count."""
+    commit = _git("rev-parse", "--short", "HEAD")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results", ":!docs")
+    return f"{commit}, changed" if changed else commit
+
+
+def _git(*words: str) -> str:
+    command = ["git", "-C", str(RESULTS.parents[1]), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

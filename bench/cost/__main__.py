@@ -8,6 +8,7 @@ nothing. With `--real` and ANTHROPIC_API_KEY the same runs on real models (and c
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -26,7 +27,7 @@ from tiermesh_client import TiermeshClient
 from tiermesh_executor.prices import load_prices
 from tiermesh_simulator.testing import SimulatorAdmin, administering
 
-from bench.cost import ledger, loop, outcomes, report, summary
+from bench.cost import beyond, ledger, loop, outcomes, report, summary
 from bench.cost.asking import Asked, Side, sides
 from bench.cost.checked import Checked, contradicts, exact, read_checked
 from bench.cost.workload import Talk, Turn, blocks, read_examples, sample
@@ -69,6 +70,7 @@ def main() -> int:
         "--outcomes", type=Path, help="folder of RouteLLM's outcome files, for the curve of real models"
     )
     parser.add_argument("--cold", action="store_true", help="begin each block with an empty prompt cache")
+    parser.add_argument("--detail", type=Path, help="file for each question's course, one JSON object a line")
     parser.add_argument("--real", action="store_true", help="ask the provider, with ANTHROPIC_API_KEY")
     options = parser.parse_args()
     key = os.environ.pop("ANTHROPIC_API_KEY", "").strip()
@@ -108,6 +110,8 @@ async def _measure(options: argparse.Namespace, key: str) -> tuple[dict[str, Any
         await run.known(known)
         await run.pills(talks)
         entries, seen = await ledger.settled(stack.home.data / "insights.sqlite", run.calls)
+        if options.detail:
+            run.write(options.detail, entries)
         ways = await _ways(stack, reports) if stack.simulated else []
         look_ups = await _look_ups(stack, next(iter(reports)))
     return run.found(entries, ways), run.broken(entries, seen, look_ups)
@@ -181,6 +185,8 @@ class _Run:
             "by_route": summary.by_route(routed, booked),
             "labels": summary.shares(each.turn.route for each in routed),
             "as_labelled": sum(each.route == each.turn.route for each in routed) / len(routed),
+            "ideal": beyond.ideal(routed, self.asked["all-tier-2"], booked),
+            "beyond_labels": beyond.beyond_labels(routed),
             "escalated": summary.escalated(routed, self.asked["all-tier-2"]),
             "pills": {"questions": len(self._pills), "cost_micros": round(pills / max(1, len(self._pills)), 1)},
             "judge": {
@@ -190,6 +196,15 @@ class _Run:
             "loop_question": loop.QUESTION,
             "ways": [asdict(way) for way in ways],
         }
+
+    def write(self, path: Path, entries: Sequence[ledger.Entry]) -> None:
+        """Each question of the workload with its course and its cost, one JSON object a line."""
+        booked = summary.costs(entries)
+        with path.open("w", encoding="utf-8") as file:
+            for each in (asked for side in self.asked.values() for asked in side):
+                row = {**asdict(each), "cost_micros": booked.get(each.request_id, 0)}
+                row["tables"] = [table.get("caption", "") for table in each.tables]
+                file.write(json.dumps(row, default=str) + "\n")
 
     def broken(self, entries: Sequence[ledger.Entry], seen: int, look_ups: Sequence[str]) -> list[str]:
         """Promises that did not hold."""

@@ -29,6 +29,11 @@ class Asked:
     request_id: str
     turn: Turn
     decided: str = ""
+    # The rule that settled the decision, with what it saw.
+    rule: str = ""
+    rule_saw: str = ""
+    # Why the answering route is not the decided one: cause and words of each change.
+    changes: list[str] = field(default_factory=list)
     # Scope as the classifier saw it; False where there was no classification.
     seen_high_scope: bool = False
     route: str = ""
@@ -61,11 +66,14 @@ class Asked:
         match kind:
             case "decision":
                 self.decided = self.route = event["route"]
+                last = event.get("reasons", [{}])[-1]
+                self.rule, self.rule_saw = last.get("rule", ""), last.get("detail", "")
                 scores = event.get("scores", {})
                 labels = {axis: scores.get(axis, {}).get("label", "") for axis in ("cardinality", "aggregation")}
                 self.seen_high_scope = event["route"] == "aggregate" or labels["cardinality"] in ("team", "org")
             case "route_changed":
                 self.causes[event.get("cause", "")] += 1
+                self.changes.append(f"{event.get('cause', '')}: {event.get('detail', '')}")
             case "superseded":
                 self.text, self.tables = "", []
                 self.causes[f"superseded: {event.get('cause', '')}"] += 1

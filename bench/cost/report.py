@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.cost.summary import TARGET_MIX
-from bench.machine import RESULTS
+from bench.machine import RESULTS, told
 
 LOUD = (
     "ON THE SIMULATOR THIS SHOWS THE MECHANISM, NOT A MODEL'S QUALITY: it follows rules, counts tokens and prompt"
@@ -35,6 +35,11 @@ def table(found: Mapping[str, Any]) -> str:
             f"{row['first_ms']['p50']:>10.0f}{row['first_ms']['p95']:>8.0f}{row['done_ms']['p50']:>10.0f}"
             f"{row['done_ms']['p95']:>8.0f}"
         )
+    ideal = found["ideal"]
+    lines.append(
+        f"{'ideal routes':14}{'':10}{ideal['cost_micros']:>10,.0f}{'':20}{_part(ideal['cost_micros'], dearest):>10}  "
+        "as the labels say, none handed over (computed)"
+    )
     lines += [
         f"  not exact, {name}: {each['question']} → {'; '.join(each['told'])}"
         for name, exact in found["exact"].items()
@@ -56,6 +61,9 @@ def table(found: Mapping[str, Any]) -> str:
         for route in _ROUTES
     )
     lines += ["", f"routes: {told}; as labelled: {found['as_labelled']:.1%}"]
+    lines.append(f"at tier 2 beyond the labels: {sum(row['questions'] for row in found['beyond_labels'])} questions")
+    for row in found["beyond_labels"]:
+        lines.append(f"  {row['questions']:>3} × {row['cause']}; such as {row['examples'][0]['text']!r}")
     each, target = found["by_route"]["cost_micros"], found["by_route"]["at_target_mix_micros"]
     lines.append(
         "µ$ by route: "
@@ -128,7 +136,7 @@ def write(facts: Mapping[str, Any], found: Mapping[str, Any], broken: Sequence[s
     _curves(curve, found)
     what = "on the simulator this shows the mechanism, not a model's quality" if found["simulated"] else "real models"
     figure.suptitle(
-        f"Cost of a question: {what}\n{facts['machine']}; {facts['date'][:10]}",
+        f"Cost of a question: {what}\n{told(facts)}",
         fontsize=10,
     )
     figure.tight_layout()

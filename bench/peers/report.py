@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from bench.machine import RESULTS
+from bench.machine import RESULTS, told
 
 FLOOR: Final = "plain sockets"
 
@@ -58,6 +58,6 @@ def write(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], missing: 
         axes.set_title(title, fontsize=9)
     all_axes[0].invert_yaxis()
     what = "Tiermesh classifies, routes, checks, books and traces each question; the others pass it on"
-    figure.suptitle(f"{what}\n{facts['machine']}; {facts['date'][:10]}; 40 chunks, no think time", fontsize=9)
+    figure.suptitle(f"{what}\n{told(facts)}; 40 chunks, no think time", fontsize=9)
     figure.tight_layout()
     figure.savefig(RESULTS / "peers.png", dpi=120)

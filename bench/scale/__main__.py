@@ -19,7 +19,7 @@ import uvloop
 from tiermesh_runtime.testing import embedded_postgres
 
 from bench.machine import facts
-from bench.scale import report, sweeps
+from bench.scale import report, sweeps, vocabulary
 from bench.scale.arrivals import DAY, EVEN, Phase, draw, scaled
 from bench.scale.load import Asked, Asker, broken, closed, offered, summary
 from bench.stack import Gateway, Stack, running_stack
@@ -70,6 +70,7 @@ async def _measure(options: argparse.Namespace) -> tuple[dict[str, Any], list[st
         [Gateway("gateway", {}, {})], employees=options.employees, environment=_ENVIRONMENT
     ) as stack:
         await bench.employees(stack, options.employees, "gateway")
+    await bench.vocabulary()
     return bench.found, bench.problems
 
 
@@ -174,6 +175,11 @@ class _Bench:
                 self._hold(f"{count} employees", asked)
                 self.found.setdefault("employees", []).append(row)
         self._say(f"{count} employees done")
+
+    async def vocabulary(self) -> None:
+        """Packs of more intents."""
+        self.found["vocabulary"] = await vocabulary.growth()
+        self._say("vocabulary done")
 
     def _hold(self, where: str, asked: Sequence[Asked]) -> None:
         self.problems += broken(where, asked)

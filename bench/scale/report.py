@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.machine import RESULTS
+from bench.machine import RESULTS, told
 
 _HEAD = (
     f"{'':26}{'load':>6}{'offered/s':>11}{'good/s':>8}{'p50 ms':>9}{'p99 ms':>9}{'shed: new':>11}{'pills':>8}"
@@ -47,7 +47,24 @@ def table(found: Mapping[str, Any]) -> str:
             f"{row['gateway_mb']:>8.0f}{row['aggregator_mb']:>8.0f}"
             for row in found[name]
         ]
-    return "\n".join(lines)
+    lines += [
+        "",
+        "vocabulary: CPU ms of a classification (rounds); prompt tokens (schema's apart), µ$ first and then, of the "
+        "language-model stage and of the pills",
+    ]
+    return "\n".join([*lines, *map(_vocabulary, found["vocabulary"])])
+
+
+def _vocabulary(row: Mapping[str, Any]) -> str:
+    rounds = row["cpu_ms_rounds"]
+    told = [
+        f"{each['prompt_tokens']:>8,} +{each['schema_tokens']:>6,}{each['first_micros']:>8,}{each['micros']:>7,}"
+        for each in (row["language_model"], row["pills"])
+    ]
+    return (
+        f"  {row['intents']:>6,} intents{row['cpu_ms']:>7.2f} ({min(rounds):.2f} – {max(rounds):.2f})"
+        f"{told[0]}{told[1]}; trained on {row['examples']:,} examples in {row['trained_seconds']:.0f} s"
+    )
 
 
 def _load(row: Mapping[str, Any]) -> str:
@@ -74,12 +91,14 @@ def write(facts: Mapping[str, Any], found: Mapping[str, Any], broken: Sequence[s
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, ((goodput, shed), (day, soak)) = pyplot.subplots(2, 2, figsize=(13, 8))
+    figure, ((goodput, shed, conversation), (day, soak, words)) = pyplot.subplots(2, 3, figsize=(18, 8))
     _goodput(goodput, found)
     _shed(shed, found["levels"])
     _day(day, found["day"])
     _soak(soak, found["soak"])
-    figure.suptitle(f"The suite at and beyond capacity\n{facts['machine']}; {facts['date'][:10]}", fontsize=10)
+    _conversation(conversation, found["conversation"])
+    _words(words, found["vocabulary"])
+    figure.suptitle(f"The suite at and beyond capacity\n{told(facts)}", fontsize=10)
     figure.tight_layout()
     figure.savefig(RESULTS / "scale.png", dpi=110)
 
@@ -150,3 +169,38 @@ def _soak(axes: Any, soak: Mapping[str, Any]) -> None:
     axes.set_ylabel("resident MiB")
     axes.set_title("Memory of each service", fontsize=9)
     axes.legend(fontsize=7, ncol=2)
+
+
+def _conversation(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    turns = [row["turns"] for row in rows]
+    axes.plot(turns, [row["cost_micros"] for row in rows], "o-", color="#2a7", label="micro-dollars of the turn")
+    axes.set_xlabel("turn of the conversation")
+    axes.set_ylim(0, None)
+    axes.legend(fontsize=8, loc="upper left")
+    tokens = axes.twinx()
+    tokens.plot(turns, [row["prompt_tokens"] for row in rows], "s--", color="#59c", label="prompt tokens (right)")
+    tokens.set_ylim(0, None)
+    tokens.legend(fontsize=8, loc="lower right")
+    axes.set_title("The same look-up, turn after turn", fontsize=9)
+
+
+def _words(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    sizes = [row["intents"] for row in rows]
+    middle = [row["cpu_ms"] for row in rows]
+    spread = [
+        [row["cpu_ms"] - min(row["cpu_ms_rounds"]) for row in rows],
+        [max(row["cpu_ms_rounds"]) - row["cpu_ms"] for row in rows],
+    ]
+    axes.errorbar(sizes, middle, yerr=spread, fmt="o-", capsize=4, color="#2a7", label="CPU ms of a classification")
+    axes.set_xlabel("intents of the pack")
+    axes.set_ylim(0, None)
+    axes.legend(fontsize=8, loc="upper left")
+    tokens = axes.twinx()
+    for name, words, colour in (
+        ("language_model", "prompt tokens, language-model stage (right)", "#59c"),
+        ("pills", "prompt tokens, pills (right)", "#c55"),
+    ):
+        tokens.plot(sizes, [row[name]["prompt_tokens"] for row in rows], "s--", color=colour, label=words)
+    tokens.set_ylim(0, None)
+    tokens.legend(fontsize=8, loc="lower right")
+    axes.set_title("Growth with the vocabulary", fontsize=9)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bench.cost.asking import Asked
+from bench.cost.beyond import beyond_labels, ideal
 from bench.cost.checked import Checked, contradicts, exact
 from bench.cost.ledger import Entry, unbooked
 from bench.cost.summary import broken, by_route, costs, escalated, loops, of_side, unsupported
@@ -18,10 +19,12 @@ from bench.cost.workload import Talk, Turn, blocks, quotas, read_examples, sampl
 EXAMPLES = Path(__file__).parents[2] / "packs/hr/examples"
 
 
-def asked(route: str = "tier1", *, decided: str = "", **more: Any) -> Asked:
+def asked(label: str = "tier1", *, decided: str = "", **more: Any) -> Asked:
+    """A question that went where its label says, unless `route` says otherwise."""
     turn = Turn(
-        more.pop("id", "q1"), more.pop("text", "who?"), route, "leave.balance", more.pop("cardinality", "one"), ""
+        more.pop("id", "q1"), more.pop("text", "who?"), label, "leave.balance", more.pop("cardinality", "one"), ""
     )
+    route = more.pop("route", label)
     found = Asked(
         more.pop("side", "routed"), more.pop("block", 0), f"routed.{turn.id}", turn, decided or route, route=route
     )
@@ -169,3 +172,36 @@ def test_costs_by_route_are_weighed_by_the_mix_of_the_target() -> None:
     found = by_route(rows, {"routed.a": 10, "routed.b": 30, "routed.c": 100, "routed.d": 1000})
     assert found["cost_micros"] == {"tier1": 20, "aggregate": 100, "tier2": 1000}
     assert found["at_target_mix_micros"] == pytest.approx(0.6 * 20 + 0.3 * 100 + 0.1 * 1000)
+
+
+def test_what_is_beyond_the_labels_is_told_by_its_cause() -> None:
+    bounced = {"decided": "tier1", "changes": ["bounce: the model was 0.31 sure"]}
+    rows = [
+        asked("tier2", id="a", route="tier2"),
+        asked("tier1", id="b", route="tier2", decided="tier2", rule="doubt_escalates", rule_saw="0.4 below 0.6"),
+        asked("tier1", id="c", route="tier2", **bounced),
+        asked("tier1", id="d", route="tier2", **{**bounced, "changes": ["bounce: the model was 0.52 sure"]}),
+        asked("tier1", id="e"),
+    ]
+    found = beyond_labels(rows)
+    assert [(row["cause"], row["questions"]) for row in found] == [
+        ("handed over by tier1: bounce: the model was … sure", 2),
+        ("decided: doubt_escalates", 1),
+    ]
+    assert found[1]["examples"] == [{"text": "who?", "saw": "0.4 below 0.6"}]
+
+
+def test_ideal_routes_cost_what_each_label_s_route_costs() -> None:
+    routed = [
+        asked("tier2", id="a"),
+        asked("tier1", id="b"),
+        # Decided for tier 1 and handed over: it counts as a question of tier 1, at the mean of those that stayed.
+        asked("tier1", id="c", route="tier2", decided="tier1"),
+    ]
+    direct = [asked("tier2", id=name, side="all-tier-2") for name in "abc"]
+    for each in direct:
+        each.request_id = f"all-tier-2.{each.turn.id}"
+    booked = {"routed.a": 900, "routed.b": 30, "routed.c": 1000, "all-tier-2.a": 600, "all-tier-2.c": 700}
+    found = ideal(routed, direct, booked)
+    assert found["cost_micros"] == pytest.approx((600 + 30 + 30) / 3)
+    assert found["routes"] == {"tier2": pytest.approx(0.333), "tier1": pytest.approx(0.667)}

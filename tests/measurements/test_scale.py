@@ -5,14 +5,19 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
+from pathlib import Path
 
 import grpc
 import pytest
 from tiermesh.gateway.v1 import gateway_service_pb2
+from tiermesh_classifier.vocabulary import words_of
+from tiermesh_pack import load_pack
 
 from bench.scale.arrivals import DAY, draw, moments, question, scaled
 from bench.scale.load import Asked, Ending, Stream, broken, ending, summary
 from bench.scale.sweeps import growth
+from bench.scale.vocabulary import enlarged
+from bench.suite import PROJECT
 
 
 def stream(*events: gateway_service_pb2.AskResponse) -> Stream:
@@ -123,3 +128,17 @@ def test_growth_leaves_the_warming_up_out() -> None:
     samples = [{"gateway": each} for each in (50.0, 90.0, 100.0, 101.0, 102.0, 103.0, 104.0)]
     found = growth(samples, 360.0)["gateway"]
     assert found == {"first_mb": 50.0, "last_mb": 104.0, "mb_per_minute": 1.0}
+
+
+def test_a_larger_pack_says_each_intent_again_about_another_subject(tmp_path: Path) -> None:
+    pack = load_pack(PROJECT / "packs/hr")
+    larger = enlarged(pack, 100, tmp_path / "pack")
+    intents = larger.vocabulary.intents
+    assert len(intents) == 100
+    assert set(pack.vocabulary.intents) < set(intents)
+    assert set(words_of(larger).labels["intent"]) == set(intents)
+    examples = Counter(each.intent for each in larger.vocabulary.examples)
+    assert set(examples) == set(intents)
+    assert len({each.text for each in larger.vocabulary.examples}) == pytest.approx(examples.total(), rel=0.02)
+    with pytest.raises(ValueError, match="intents can be made"):
+        enlarged(pack, 10_000, tmp_path / "too-large")
