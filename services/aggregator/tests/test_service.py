@@ -268,6 +268,7 @@ async def test_a_look_up_of_somebody_unseen_is_refused(client: Client) -> None:
     result = await client.tool("leave_balance", "E00016", employee="E00002")
     assert result.refusal.argument == "employee"
     assert "may see" in result.refusal.message
+    assert result.refusal.unknown_name == "E00002"
 
 
 async def test_a_bulk_tool_answers_as_aggregate_does(client: Client) -> None:
@@ -299,6 +300,8 @@ async def test_wrong_arguments_are_refused_with_the_nearest(
     refusal = (await client.tool(name, **arguments)).refusal
     assert refusal.argument == argument
     assert close in list(refusal.nearest)
+    # Other words may do: this is nothing that only the user can settle.
+    assert refusal.unknown_name == ""
 
 
 @pytest.mark.parametrize("raw", ["", "[]", "{", "nul", '"' * 50, "[" * 50_000])

@@ -1,7 +1,8 @@
 """What can go wrong with a question, as the domain sees it. Servicers turn these into codes and reasons.
 
 AggregatorError
-├── UnknownNameError       a name that is not in the model, or nobody the viewer can see
+├── UnknownNameError       a name that is not in the model
+│   └── NobodyCalledError  a name of nobody and no place that the viewer can see
 ├── BadPeriodError         reversed, absurd, or not understood
 ├── BadFieldError          any other value that cannot be served
 ├── RateMissingError       money that has no exchange rate on its day
@@ -29,6 +30,14 @@ class UnknownNameError(AggregatorError):
         super().__init__(f'"{shown}" is no {noun}.{hint}')
         self.field = field
         self.nearest = tuple(nearest)
+
+
+class NobodyCalledError(UnknownNameError):
+    """`called` is the name: other words for the same question do not help, the user has to say who is meant."""
+
+    def __init__(self, field: str, name: str, noun: str, nearest: Sequence[str] = ()) -> None:
+        super().__init__(field, name, noun, nearest)
+        self.called = name
 
 
 class BadPeriodError(AggregatorError):

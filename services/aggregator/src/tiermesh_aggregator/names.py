@@ -20,7 +20,7 @@ from tiermesh_aggregator.compiling.portable import one_of
 from tiermesh_aggregator.compiling.scope import RowScope
 from tiermesh_aggregator.compiling.source import raw
 from tiermesh_aggregator.engines.statement import Statement, statement
-from tiermesh_aggregator.failures import AmbiguousNameError, BadFieldError, UnknownNameError
+from tiermesh_aggregator.failures import AmbiguousNameError, BadFieldError, NobodyCalledError, UnknownNameError
 from tiermesh_aggregator.query import Filter, Query, Side, Viewer
 
 most_names = 200
@@ -277,7 +277,7 @@ def _meant(name: str, place: str, noun: str, viewer: Viewer, candidates: Sequenc
         raise AmbiguousNameError(f'Which "{words[:60]}" do you mean?', options)
     nouns = {"person": "person whose records you may see", "department": "department or place"}
     close = [one.name for score, one in scored[:3] if score >= 50]
-    raise UnknownNameError(place, words, nouns.get(noun, "person, department or place that you may see"), close)
+    raise NobodyCalledError(place, words, nouns.get(noun, "person, department or place that you may see"), close)
 
 
 def _of_first_kind(chosen: Sequence[Candidate]) -> list[Candidate]:

@@ -11,7 +11,13 @@ from tiermesh_pack.manifest import Defaults
 from tiermesh_runtime.errors import RpcError
 
 from tiermesh_aggregator import wire
-from tiermesh_aggregator.failures import AmbiguousNameError, BadFieldError, BadPeriodError, UnknownNameError
+from tiermesh_aggregator.failures import (
+    AmbiguousNameError,
+    BadFieldError,
+    BadPeriodError,
+    NobodyCalledError,
+    UnknownNameError,
+)
 from tiermesh_aggregator.gatekeeping import Gatekeeper, viewer
 from tiermesh_aggregator.query import ResultTable
 from tiermesh_aggregator.tools.tool import Call, Kind, Passages, Proposal, Result, Tool
@@ -65,7 +71,8 @@ class ToolsServicer(stubs.ToolsServiceServicer):
             except AmbiguousNameError as error:
                 return pb.CallToolResponse(clarification=wire.clarification(error.question, error.options))
             except (UnknownNameError, BadFieldError) as error:
-                return _refusal(str(error), self._argument(request.name, error.field), error.nearest)
+                called = error.called if isinstance(error, NobodyCalledError) else ""
+                return _refusal(str(error), self._argument(request.name, error.field), error.nearest, called)
             except BadPeriodError as error:
                 return _refusal(str(error), "from_date", ())
 
@@ -75,9 +82,11 @@ class ToolsServicer(stubs.ToolsServiceServicer):
         return entity if entity and field.startswith(("people[", "filters[")) else field
 
 
-def _refusal(message: str, argument: str, close: tuple[str, ...]) -> pb.CallToolResponse:
+def _refusal(message: str, argument: str, close: tuple[str, ...], called: str = "") -> pb.CallToolResponse:
     hint = "" if not close or "Nearest" in message else f" Nearest: {', '.join(close[:5])}."
-    refusal = pb.CallToolResponse.Refusal(message=message + hint, argument=argument, nearest=close[:10])
+    refusal = pb.CallToolResponse.Refusal(
+        message=message + hint, argument=argument, nearest=close[:10], unknown_name=called[:200]
+    )
     return pb.CallToolResponse(refusal=refusal)
 
 

@@ -28,7 +28,7 @@ from tiermesh.common.v1 import context_pb2 as tiermesh_dot_common_dot_v1_dot_con
 from tiermesh.common.v1 import table_pb2 as tiermesh_dot_common_dot_v1_dot_table__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tiermesh/tools/v1/tools_service.proto\x12\x11tiermesh.tools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ftiermesh/common/v1/answer.proto\x1a tiermesh/common/v1/context.proto\x1a\x1etiermesh/common/v1/table.proto\"O\n\x10ListToolsRequest\x12;\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\".tiermesh.common.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01\"L\n\x11ListToolsResponse\x12&\n\x05tools\x18\x01 \x03(\x0b\x32\x17.tiermesh.tools.v1.Tool\x12\x0f\n\x07version\x18\x02 \x01(\t\"\xdd\x01\n\x04Tool\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,63}$\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x14\n\x0cinput_schema\x18\x03 \x01(\t\x12)\n\x04kind\x18\x04 \x01(\x0e\x32\x1b.tiermesh.tools.v1.ToolKind\x12\x17\n\x0f\x65ntity_argument\x18\x05 \x01(\t\x12\x0f\n\x07intents\x18\x06 \x03(\t\x12\x0e\n\x06\x64omain\x18\x07 \x01(\t\x12\x18\n\x10\x62ulk_alternative\x18\x08 \x01(\t\"\xb4\x01\n\x0f\x43\x61llToolRequest\x12;\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\".tiermesh.common.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01\x12+\n\x04name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,63}$\x12\x1c\n\targuments\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04\x12\x19\n\x07\x63\x61ll_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\xc2\x03\n\x10\x43\x61llToolResponse\x12*\n\x05table\x18\x01 \x01(\x0b\x32\x19.tiermesh.common.v1.TableH\x00\x12@\n\x08passages\x18\x02 \x01(\x0b\x32,.tiermesh.tools.v1.CallToolResponse.PassagesH\x00\x12\x30\n\x08proposal\x18\x03 \x01(\x0b\x32\x1c.tiermesh.common.v1.ProposalH\x00\x12:\n\rclarification\x18\x04 \x01(\x0b\x32!.tiermesh.common.v1.ClarificationH\x00\x12>\n\x07refusal\x18\x05 \x01(\x0b\x32+.tiermesh.tools.v1.CallToolResponse.RefusalH\x00\x12\x0e\n\x04json\x18\x06 \x01(\tH\x00\x1a\x39\n\x08Passages\x12-\n\x08passages\x18\x01 \x03(\x0b\x32\x1b.tiermesh.common.v1.Passage\x1a=\n\x07Refusal\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x10\n\x08\x61rgument\x18\x02 \x01(\t\x12\x0f\n\x07nearest\x18\x03 \x03(\tB\x08\n\x06result*\x99\x01\n\x08ToolKind\x12\x19\n\x15TOOL_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17TOOL_KIND_ENTITY_LOOKUP\x10\x01\x12\x12\n\x0eTOOL_KIND_BULK\x10\x02\x12\x14\n\x10TOOL_KIND_SEARCH\x10\x03\x12\x16\n\x12TOOL_KIND_PROPOSAL\x10\x04\x12\x13\n\x0fTOOL_KIND_GRAPH\x10\x05\x32\xbb\x01\n\x0cToolsService\x12V\n\tListTools\x12#.tiermesh.tools.v1.ListToolsRequest\x1a$.tiermesh.tools.v1.ListToolsResponse\x12S\n\x08\x43\x61llTool\x12\".tiermesh.tools.v1.CallToolRequest\x1a#.tiermesh.tools.v1.CallToolResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%tiermesh/tools/v1/tools_service.proto\x12\x11tiermesh.tools.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1ftiermesh/common/v1/answer.proto\x1a tiermesh/common/v1/context.proto\x1a\x1etiermesh/common/v1/table.proto\"O\n\x10ListToolsRequest\x12;\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\".tiermesh.common.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01\"L\n\x11ListToolsResponse\x12&\n\x05tools\x18\x01 \x03(\x0b\x32\x17.tiermesh.tools.v1.Tool\x12\x0f\n\x07version\x18\x02 \x01(\t\"\xdd\x01\n\x04Tool\x12+\n\x04name\x18\x01 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,63}$\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x14\n\x0cinput_schema\x18\x03 \x01(\t\x12)\n\x04kind\x18\x04 \x01(\x0e\x32\x1b.tiermesh.tools.v1.ToolKind\x12\x17\n\x0f\x65ntity_argument\x18\x05 \x01(\t\x12\x0f\n\x07intents\x18\x06 \x03(\t\x12\x0e\n\x06\x64omain\x18\x07 \x01(\t\x12\x18\n\x10\x62ulk_alternative\x18\x08 \x01(\t\"\xb4\x01\n\x0f\x43\x61llToolRequest\x12;\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\".tiermesh.common.v1.RequestContextB\x06\xbaH\x03\xc8\x01\x01\x12+\n\x04name\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^[a-z][a-z0-9_]{0,63}$\x12\x1c\n\targuments\x18\x03 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04\x12\x19\n\x07\x63\x61ll_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\xd8\x03\n\x10\x43\x61llToolResponse\x12*\n\x05table\x18\x01 \x01(\x0b\x32\x19.tiermesh.common.v1.TableH\x00\x12@\n\x08passages\x18\x02 \x01(\x0b\x32,.tiermesh.tools.v1.CallToolResponse.PassagesH\x00\x12\x30\n\x08proposal\x18\x03 \x01(\x0b\x32\x1c.tiermesh.common.v1.ProposalH\x00\x12:\n\rclarification\x18\x04 \x01(\x0b\x32!.tiermesh.common.v1.ClarificationH\x00\x12>\n\x07refusal\x18\x05 \x01(\x0b\x32+.tiermesh.tools.v1.CallToolResponse.RefusalH\x00\x12\x0e\n\x04json\x18\x06 \x01(\tH\x00\x1a\x39\n\x08Passages\x12-\n\x08passages\x18\x01 \x03(\x0b\x32\x1b.tiermesh.common.v1.Passage\x1aS\n\x07Refusal\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x10\n\x08\x61rgument\x18\x02 \x01(\t\x12\x0f\n\x07nearest\x18\x03 \x03(\t\x12\x14\n\x0cunknown_name\x18\x04 \x01(\tB\x08\n\x06result*\x99\x01\n\x08ToolKind\x12\x19\n\x15TOOL_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17TOOL_KIND_ENTITY_LOOKUP\x10\x01\x12\x12\n\x0eTOOL_KIND_BULK\x10\x02\x12\x14\n\x10TOOL_KIND_SEARCH\x10\x03\x12\x16\n\x12TOOL_KIND_PROPOSAL\x10\x04\x12\x13\n\x0fTOOL_KIND_GRAPH\x10\x05\x32\xbb\x01\n\x0cToolsService\x12V\n\tListTools\x12#.tiermesh.tools.v1.ListToolsRequest\x1a$.tiermesh.tools.v1.ListToolsResponse\x12S\n\x08\x43\x61llTool\x12\".tiermesh.tools.v1.CallToolRequest\x1a#.tiermesh.tools.v1.CallToolResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,8 +47,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CALLTOOLREQUEST'].fields_by_name['arguments']._serialized_options = b'\272H\006r\004(\200\200\004'
   _globals['_CALLTOOLREQUEST'].fields_by_name['call_id']._loaded_options = None
   _globals['_CALLTOOLREQUEST'].fields_by_name['call_id']._serialized_options = b'\272H\005r\003\030\200\001'
-  _globals['_TOOLKIND']._serialized_start=1208
-  _globals['_TOOLKIND']._serialized_end=1361
+  _globals['_TOOLKIND']._serialized_start=1230
+  _globals['_TOOLKIND']._serialized_end=1383
   _globals['_LISTTOOLSREQUEST']._serialized_start=188
   _globals['_LISTTOOLSREQUEST']._serialized_end=267
   _globals['_LISTTOOLSRESPONSE']._serialized_start=269
@@ -58,11 +58,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CALLTOOLREQUEST']._serialized_start=572
   _globals['_CALLTOOLREQUEST']._serialized_end=752
   _globals['_CALLTOOLRESPONSE']._serialized_start=755
-  _globals['_CALLTOOLRESPONSE']._serialized_end=1205
+  _globals['_CALLTOOLRESPONSE']._serialized_end=1227
   _globals['_CALLTOOLRESPONSE_PASSAGES']._serialized_start=1075
   _globals['_CALLTOOLRESPONSE_PASSAGES']._serialized_end=1132
   _globals['_CALLTOOLRESPONSE_REFUSAL']._serialized_start=1134
-  _globals['_CALLTOOLRESPONSE_REFUSAL']._serialized_end=1195
-  _globals['_TOOLSSERVICE']._serialized_start=1364
-  _globals['_TOOLSSERVICE']._serialized_end=1551
+  _globals['_CALLTOOLRESPONSE_REFUSAL']._serialized_end=1217
+  _globals['_TOOLSSERVICE']._serialized_start=1386
+  _globals['_TOOLSSERVICE']._serialized_end=1573
 # @@protoc_insertion_point(module_scope)

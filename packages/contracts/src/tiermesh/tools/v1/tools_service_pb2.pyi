@@ -209,10 +209,15 @@ class CallToolResponse(_message.Message):
         MESSAGE_FIELD_NUMBER: _builtins.int
         ARGUMENT_FIELD_NUMBER: _builtins.int
         NEAREST_FIELD_NUMBER: _builtins.int
+        UNKNOWN_NAME_FIELD_NUMBER: _builtins.int
         message: _builtins.str
         """What is wrong and the nearest valid choice, in words for the model."""
         argument: _builtins.str
         """Path of the argument, such as "group_by[0]"."""
+        unknown_name: _builtins.str
+        """The name of a person, team or place that nobody and nothing this caller may see has; empty when something else is
+        wrong. Whoever is asked next has the same records: the user has to say who is meant.
+        """
         @_builtins.property
         def nearest(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
             """Nearest valid values."""
@@ -223,10 +228,11 @@ class CallToolResponse(_message.Message):
             message: _builtins.str = ...,
             argument: _builtins.str = ...,
             nearest: _abc.Iterable[_builtins.str] | None = ...,
+            unknown_name: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["argument", b"argument", "message", b"message", "nearest", b"nearest"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["argument", b"argument", "message", b"message", "nearest", b"nearest", "unknown_name", b"unknown_name"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
