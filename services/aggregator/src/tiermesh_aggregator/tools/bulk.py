@@ -120,12 +120,28 @@ def _side(populations: Sequence[str]) -> dict[str, Any]:
 
 
 def _described(domain: Domain) -> str:
+    """Labels where they tell more than the names beside them: every model call pays for what stands here."""
     measures = "; ".join(
-        f"{name}: {one.label}" + (f" ({one.unit or one.currency})" if one.unit or one.currency else "")
+        f"{name}: {told}"
         for name, one in domain.measures.items()
+        if (told := _told(name, one.label, one.unit or one.currency))
     )
     lists = "; ".join(f"{name}: {one.label}" for name, one in domain.lists.items())
-    return f"Absent takes the default. {measures}. For aggregation list, one of: {lists}."
+    rest = " The others are what they are called." if measures else ""
+    return f"Absent takes the default. {measures}.{rest} For aggregation list, one of: {lists}."
+
+
+def _told(name: str, label: str, unit: str) -> str:
+    """Label and unit; empty when the name says it all."""
+    known = _words(label)
+    told = "" if known == _words(name) else label
+    if unit and not _words(unit) <= known:
+        return f"{told or label} ({unit})"
+    return told
+
+
+def _words(text: str) -> set[str]:
+    return set(text.lower().replace("_", " ").split())
 
 
 def _values(domain: Domain) -> str:

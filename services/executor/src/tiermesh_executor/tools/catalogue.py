@@ -5,7 +5,7 @@ Where tools come from (`ToolServer`) is an adapter's business.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from jsonschema.exceptions import SchemaError
 from tiermesh_executor.context import CallContext
 from tiermesh_executor.models.request import ToolDefinition
 from tiermesh_executor.tables import Table
+from tiermesh_executor.tools.telling import for_a_model
 
 ESCALATE = "escalate"
 TIER_1_TOOLS = 12
@@ -146,11 +147,13 @@ class Tool:
     intents: frozenset[str] = frozenset()
     domain: str = ""
     bulk_alternative: str = ""
+    # As a model is told of it; made once, for lists are kept and asked for with every turn.
+    definition: ToolDefinition = field(init=False, repr=False, compare=False)
 
-    @property
-    def definition(self) -> ToolDefinition:
-        """As a model is told of it."""
-        return ToolDefinition(self.name, self.description, self.input_schema)
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "definition", ToolDefinition(self.name, self.description, for_a_model(self.input_schema))
+        )
 
 
 ESCALATE_DEFINITION = ToolDefinition(
