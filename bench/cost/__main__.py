@@ -202,9 +202,9 @@ class _Run:
         booked = summary.costs(entries)
         with path.open("w", encoding="utf-8") as file:
             for each in (asked for side in self.asked.values() for asked in side):
-                row = {**asdict(each), "cost_micros": booked.get(each.request_id, 0)}
-                row["tables"] = [table.get("caption", "") for table in each.tables]
-                file.write(json.dumps(row, default=str) + "\n")
+                captions = [table.get("caption", "") for table in each.tables]
+                row = {**vars(each), "turn": vars(each.turn), "tables": captions}
+                file.write(json.dumps({**row, "cost_micros": booked.get(each.request_id, 0)}) + "\n")
 
     def broken(self, entries: Sequence[ledger.Entry], seen: int, look_ups: Sequence[str]) -> list[str]:
         """Promises that did not hold."""
