@@ -55,6 +55,7 @@ async def build(settings: ClassifierSettings) -> AsyncIterator[ServiceParts]:
             language_model_version="" if stage is None else stage.prompt.version,
             language_model_seconds=settings.model_seconds + _RESERVE_SECONDS,
             shadow_share=settings.shadow_share,
+            remembered_candidates=settings.remembered_candidates,
             metrics=metrics,
         )
         yield ServiceParts(
@@ -81,7 +82,13 @@ def _live(settings: ClassifierSettings, pack: Pack, metrics: DriftMetrics, stack
     """What is in force and what runs in the shadow, both watched."""
 
     def load(folder: Path) -> Scorer:
-        return assemble_scorer(pack, folder, settings.tier_artefact, tiers_decide=settings.tiers_decide)
+        return assemble_scorer(
+            pack,
+            folder,
+            settings.tier_artefact,
+            tiers_decide=settings.tiers_decide,
+            remembered_candidates=settings.remembered_candidates,
+        )
 
     def watching(folder: Path, load: Callable[[Path], Scorer], role: str) -> Reloader:
         return Reloader(folder, load, lambda swapped: metrics.artefact_loaded(role, swapped=swapped))

@@ -10,8 +10,10 @@ from tiermesh_classifier.artefact_files import ArtefactError
 from tiermesh_classifier.classifier import Classifier, Scorer
 from tiermesh_classifier.lexicon import load_lexicon
 from tiermesh_classifier.reading.reader import Reader
+from tiermesh_classifier.remembering import Remembered
 from tiermesh_classifier.rules import RuleStage
 from tiermesh_classifier.scores import AXES
+from tiermesh_classifier.sentence.encoder import Floats
 from tiermesh_classifier.slots.filling import SlotFiller
 from tiermesh_classifier.tiers import artefact as tiers_artefact
 from tiermesh_classifier.tiers.classifier import TierClassifier
@@ -52,14 +54,18 @@ def assemble(pack: Pack, folder: Path) -> Classifier:
     return assemble_with(pack, load(folder))
 
 
-def assemble_scorer(pack: Pack, folder: Path, tiers: Path | None, *, tiers_decide: bool = False) -> Scorer:
+def assemble_scorer(
+    pack: Pack, folder: Path, tiers: Path | None, *, tiers_decide: bool = False, remembered_candidates: int = 0
+) -> Scorer:
     """What serves a pack: its axes, with the least-tier model where one is named; without intents that model alone.
 
+    `remembered_candidates` is how many candidates' sentence vectors are kept.
     `ArtefactError` when the pack and what is in the folders do not belong together.
     """
     model = None if tiers is None else tiers_artefact.load(tiers, pack.name)
     if pack.vocabulary.intents:
-        return assemble_with(pack, load(folder), model, tiers_decide=tiers_decide)
+        remembered: Remembered[Floats] = Remembered(remembered_candidates)
+        return assemble_with(pack, load(folder), model, tiers_decide=tiers_decide, remembered=remembered)
     if model is None:
         raise ArtefactError(
             f"the pack {pack.identity} has no intents and there is no least-tier model; "
@@ -70,10 +76,17 @@ def assemble_scorer(pack: Pack, folder: Path, tiers: Path | None, *, tiers_decid
 
 
 def assemble_with(
-    pack: Pack, artefact: Artefact, tiers: TierModel | None = None, *, tiers_decide: bool = False
+    pack: Pack,
+    artefact: Artefact,
+    tiers: TierModel | None = None,
+    *,
+    tiers_decide: bool = False,
+    remembered: Remembered[Floats] | None = None,
 ) -> Classifier:
-    """The classifier of a pack with an artefact that is loaded already."""
+    """The classifier of a pack with an artefact that is loaded already; `remembered` is for candidates' vectors."""
     words = words_of(pack)
     check_belongs(artefact, words.version, axis_labels(words), words.digest)
     reader, rules, slots = make_reader(words), make_rules(words, pack), make_slots(pack)
-    return Classifier(words, reader, rules, artefact, slots, tiers=tiers, tiers_decide=tiers_decide)
+    return Classifier(
+        words, reader, rules, artefact, slots, tiers=tiers, tiers_decide=tiers_decide, remembered=remembered
+    )

@@ -19,6 +19,7 @@ from tiermesh_classifier.history import History
 from tiermesh_classifier.reading.calendar import Calendar
 from tiermesh_classifier.reading.reader import Reader, Reading
 from tiermesh_classifier.reading.steering import Steered, buried, steered
+from tiermesh_classifier.remembering import Remembered, digest
 from tiermesh_classifier.rules import Hit, RuleStage, evidence_of, spread
 from tiermesh_classifier.scores import (
     AXES,
@@ -32,6 +33,7 @@ from tiermesh_classifier.scores import (
     Stage,
     TierChance,
 )
+from tiermesh_classifier.sentence.encoder import Floats, SentenceEncoder
 from tiermesh_classifier.slots.filling import Sense, SlotFiller
 from tiermesh_classifier.tiers.model import TierModel
 from tiermesh_classifier.vocabulary import PackWords
@@ -56,6 +58,8 @@ class Question:
     text: str
     history: History
     calendar: Calendar
+    # A suggestion that may be offered again, and not a person's words.
+    candidate: bool = False
 
 
 class Scorer(Protocol):
@@ -114,8 +118,12 @@ class Classifier:
         *,
         tiers: TierModel | None = None,
         tiers_decide: bool = False,
+        remembered: Remembered[Floats] | None = None,
     ) -> None:
-        """With `tiers` their chances come along; with `tiers_decide` the lowest tier's is the confidence."""
+        """With `tiers` their chances come along; with `tiers_decide` the lowest tier's is the confidence.
+
+        `remembered` is where the sentence vectors of candidates are kept; the vector depends on the words alone.
+        """
         self.words = words
         self.artefact = artefact
         self._reader = reader
@@ -123,6 +131,7 @@ class Classifier:
         self._slots = slots
         self._tiers = tiers
         self._tiers_decide = tiers_decide and tiers is not None
+        self._remembered = remembered
 
     @property
     def version(self) -> str:
@@ -159,7 +168,7 @@ class Classifier:
         hits = self._rules.hits(reading)
         if depth in (Depth.RULES, Depth.LANGUAGE_MODEL):
             return {axis: self._rules.score(axis, hits) for axis in AXES}, Confidence(0.0, self._rules.version)
-        return self._trained(reading, hits, question.history)
+        return self._trained(reading, hits, question)
 
     def reconsidered(self, question: Question, scores: Scores, changed: Mapping[str, AxisScore]) -> Scores:
         """The scores with axes replaced, and what follows from them: confidence, surround, slots, what is inherited.
@@ -167,7 +176,7 @@ class Classifier:
         For texts that hold no words to the router; no other is looked at again.
         """
         reading = self._reader.read(question.text, question.calendar)
-        look = self._look(reading, self._rules.hits(reading), question.history)
+        look = self._look(reading, self._rules.hits(reading), question)
         axes = {axis: changed.get(axis, scores.axes[axis]) for axis in AXES}
         confidence = scores.confidence
         if not self._tiers_decide:
@@ -202,25 +211,36 @@ class Classifier:
         )
 
     def _trained(
-        self, reading: Reading, hits: Sequence[Hit], history: History
+        self, reading: Reading, hits: Sequence[Hit], question: Question
     ) -> tuple[dict[str, AxisScore], Confidence]:
-        look = self._look(reading, hits, history)
+        look = self._look(reading, hits, question)
         axes = {axis: self._axis(axis, look) for axis in AXES}
         return axes, self._confidence(axes, look, truncated=reading.text.truncated)
 
-    def _look(self, reading: Reading, hits: Sequence[Hit], history: History) -> "_Look":
+    def _look(self, reading: Reading, hits: Sequence[Hit], question: Question) -> "_Look":
+        history = question.history
         features = features_of(reading, history, (hit.rule.name for hit in hits))
-        vector = self._vector(features, reading)
+        vector = self._vector(features, reading, candidate=question.candidate)
         familiar = _familiarity(self.artefact, features, reading, history)
         reads = self.artefact.together.read(vector)
         kinds = shape.kinds_of(_with_topic("intent", reads, history, dated=False), self.words.kinds)
         return _Look(vector, reads, hits, history, familiar, kinds, dated=bool(reading.periods))
 
-    def _vector(self, features: Features, reading: Reading) -> Vector:
+    def _vector(self, features: Features, reading: Reading, *, candidate: bool) -> Vector:
         vector, sentence = self.artefact.encoder.encode(features), self.artefact.sentence
         if sentence is None:
             return vector
-        return replace(vector, sentence=sentence.vector(reading.text.folded) * np.float32(SENTENCE_LENGTH))
+        return replace(vector, sentence=self._meaning(sentence, reading.text.folded, candidate=candidate))
+
+    def _meaning(self, sentence: SentenceEncoder, text: str, *, candidate: bool) -> Floats:
+        remembered = self._remembered if candidate else None
+        key = b"" if remembered is None else digest(text)
+        found = None if remembered is None else remembered.get(key)
+        if found is None:
+            found = sentence.vector(text) * np.float32(SENTENCE_LENGTH)
+            if remembered is not None:
+                remembered.put(key, found)
+        return found
 
     def _axis(self, axis: str, look: "_Look") -> AxisScore:
         read, hits, history = look.reads[axis], look.hits, look.history

@@ -6,7 +6,7 @@ texts and batches go to one thread, so that the event loop keeps answering.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 from zlib import crc32
@@ -16,9 +16,11 @@ import structlog
 from google.protobuf.duration_pb2 import Duration
 from tiermesh.classifier.v1 import classifier_service_pb2 as pb
 from tiermesh.classifier.v1.classifier_service_pb2_grpc import ClassifierServiceServicer
-from tiermesh.common.v1 import context_pb2, history_pb2, scores_pb2
+from tiermesh.common.v1 import context_pb2, history_pb2
 from tiermesh_runtime.errors import RpcError
+from tiermesh_runtime.principal import current
 
+from tiermesh_classifier.batches import Batches
 from tiermesh_classifier.classifier import Classifier, Depth, Question, Scorer, UncertainStage
 from tiermesh_classifier.live import Live
 from tiermesh_classifier.reading.calendar import Calendar
@@ -29,8 +31,6 @@ from tiermesh_classifier.translation import depth_of, history_of, scores_to_wire
 _SURROUND = "surround"
 _WITHOUT_LABELS = ("confidence", "tiers")
 _ASKS_MODEL = (Depth.FULL, Depth.LANGUAGE_MODEL)
-# Turns of a batch that are scored in the thread at a stretch: fewer hops cost less, more would hold up other batches.
-_TURNS_PER_HOP = 8
 # Makes the stage for what the local ones leave uncertain, for one call.
 StageForCall = Callable[[context_pb2.RequestContext], UncertainStage]
 
@@ -49,10 +49,12 @@ class ClassifierServicer(ClassifierServiceServicer):
         language_model_version: str = "",
         language_model_seconds: float = 0.0,
         shadow_share: float = 0.0,
+        remembered_candidates: int = 0,
         metrics: DriftMetrics | None = None,
     ) -> None:
         self._live = live
         self._executor = executor
+        self._batches = Batches(executor, remembered_candidates)
         self._inline = inline_characters
         self._fiscal = fiscal_start_month
         self._uncertain = uncertain
@@ -89,15 +91,13 @@ class ClassifierServicer(ClassifierServiceServicer):
         """Scores turns in order, all with the same artefact."""
         started = time.perf_counter()
         classifier = self._checked(request.context)
-        depth = depth_of(request.depth)
         questions = self._questions(classifier, request)
-        found: list[scores_pb2.Scores] = []
-        for start in range(0, len(questions), _TURNS_PER_HOP):
-            few = questions[start : start + _TURNS_PER_HOP]
-            found += await asyncio.get_running_loop().run_in_executor(
-                self._executor, _wire_scores, classifier, few, depth
-            )
-        return pb.ClassifyBatchResponse(scores=found, elapsed=_since(started))
+        found = await self._batches.scored(classifier, questions, depth_of(request.depth), current().tenant)
+        response = pb.ClassifyBatchResponse()
+        for scores in found:
+            response.scores.add().MergeFromString(scores)
+        response.elapsed.CopyFrom(_since(started))
+        return response
 
     async def DescribeVocabulary(
         self, request: pb.DescribeVocabularyRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -124,7 +124,7 @@ class ClassifierServicer(ClassifierServiceServicer):
         for item in request.items:
             if before is None or item.history != before:
                 before, past = item.history, history_of(item.history, classifier.words.version)
-            found.append(Question(item.text, past, calendar))
+            found.append(Question(item.text, past, calendar, candidate=True))
         return found
 
     def _question(
@@ -200,7 +200,3 @@ def _duration(seconds: float) -> Duration:
     message = Duration()
     message.FromNanoseconds(int(seconds * 1e9))
     return message
-
-
-def _wire_scores(classifier: Scorer, questions: Sequence[Question], depth: Depth) -> list[scores_pb2.Scores]:
-    return [scores_to_wire(classifier.score(each, depth)) for each in questions]

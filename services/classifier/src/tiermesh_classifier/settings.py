@@ -32,6 +32,12 @@ class ClassifierSettings(ServiceSettings):
     inline_characters: int = Field(
         600, ge=0, le=8000, description="longest text that is scored on the event loop; longer ones go to a thread"
     )
+    remembered_candidates: int = Field(
+        4000,
+        ge=0,
+        le=1_000_000,
+        description="candidates of batches whose scores and sentence vectors are kept (5 kB each); 0 keeps none",
+    )
     reload_seconds: float = Field(
         5.0, ge=0, le=3600, description="how often to look for a new artefact in its folder; 0 never looks"
     )
