@@ -38,7 +38,7 @@ def test_another_threshold_moves_what_lies_between_and_tells_the_cost() -> None:
     assert (replayed.decisions, replayed.changed) == (4, 2)
     assert (replayed.escalated_before, replayed.escalated) == (1, 3)
     assert replayed.moves == {"tier1 → tier2": 2}
-    assert replayed.cost_change_micros == 2 * (52_500 - 6_250)
+    assert replayed.cost_change_micros == 2 * (35_000 - 625)
 
 
 def test_the_threshold_that_decided_changes_nothing() -> None:

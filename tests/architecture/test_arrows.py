@@ -10,6 +10,8 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import yaml
+from tiermesh_policy import Prices, TenantPolicy, Tier
 
 PROJECT = Path(__file__).parents[2]
 SERVICES = sorted(path.parent for path in (PROJECT / "services").glob("*/pyproject.toml"))
@@ -86,3 +88,12 @@ def test_no_lock_file_or_setting_names_a_package_index() -> None:
         and re.search(r"index-url|https?://\S*(/simple|registry)", (PROJECT / name).read_text(errors="ignore"))
     ]
     assert suspects == []
+
+
+def test_what_the_decision_takes_for_the_tiers_prices_is_what_is_booked_for_their_models() -> None:
+    executor = PROJECT / "services/executor/config"
+    prices = yaml.safe_load((executor / "prices.yaml").read_text())["models"]
+    tags = yaml.safe_load((executor / "tags.yaml").read_text())["tags"]
+    for tier, tag in ((Tier.ONE, "answer-simple"), (Tier.TWO, "answer-complex")):
+        booked = prices[tags[tag]["candidates"][0]["model"]]
+        assert TenantPolicy().costs.prices[tier] == Prices(float(booked["input"]), float(booked["output"]))

@@ -21,8 +21,8 @@ from tiermesh_policy import (
 from tiermesh_policy.tenant import Strategy, Thresholds
 
 ALL_UP = Health(frozenset(Tier))
-# The default table: an answer of tier 1 costs 6,250 micro-dollars, one of tier 2 52,500, one of tier 3 87,500.
-EXTRA_TIER2 = 46_250
+# The default table: an answer of tier 1 costs 625 micro-dollars, one of tier 2 35,000, one of tier 3 70,000.
+EXTRA_TIER2 = 34_375
 
 
 def general(one: float, two: float, three: float | None = None) -> Scores:

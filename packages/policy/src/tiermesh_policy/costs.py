@@ -48,9 +48,9 @@ class CostTable:
 
     prices: Mapping[Tier, Prices] = field(
         default_factory=lambda: {
-            Tier.ONE: Prices(input=1.0, output=5.0),
-            Tier.TWO: Prices(input=3.0, output=15.0),
-            Tier.THREE: Prices(input=5.0, output=25.0),
+            Tier.ONE: Prices(input=0.1, output=0.5),
+            Tier.TWO: Prices(input=2.0, output=10.0),
+            Tier.THREE: Prices(input=4.0, output=20.0),
         }
     )
     # One statement, one narration.
