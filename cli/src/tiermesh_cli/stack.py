@@ -64,127 +64,127 @@ def build_stack(
     With `model_key_file` the executors speak to the provider (at `model_url`, or its own address); without it a
     simulator is started and stands in for the models.
     """
-    simulated = model_key_file is None
-    at = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
-    public_key = str(home.keys / "principal.pub.pem")
-    simulator = Process(
-        "simulator", "tiermesh_simulator", ports["simulator"], arguments=("--port", str(ports["simulator"])), http=True
-    )
-    processes = [simulator] if simulated else []
-    base_url = f"http://{at['simulator']}" if simulated else model_url
-    processes += [
-        Process(
-            "insights",
-            "tiermesh_insights",
-            ports["insights"],
-            {
-                "TIERMESH_INSIGHTS_PORT": str(ports["insights"]),
-                "TIERMESH_INSIGHTS_PRINCIPAL_PUBLIC_KEY": public_key,
-                "TIERMESH_INSIGHTS_DATABASE": f"sqlite:///{home.data / 'insights.sqlite'}",
-                "TIERMESH_INSIGHTS_EXECUTOR_ADDRESS": at["executor-tier2"],
-                "TIERMESH_INSIGHTS_EXECUTOR_TOKEN_FILE": str(home.keys / "insights.token"),
-            },
-        ),
-        Process(
-            "classifier",
-            "tiermesh_classifier",
-            ports["classifier"],
-            {
-                "TIERMESH_CLASSIFIER_PORT": str(ports["classifier"]),
-                "TIERMESH_CLASSIFIER_PRINCIPAL_PUBLIC_KEY": public_key,
-                "TIERMESH_CLASSIFIER_PACK": str(home.pack),
-                "TIERMESH_CLASSIFIER_ARTEFACT": str(home.classifier_model),
-                # The simulator knows no labels: to ask it would cost time and say nothing.
-                **({} if simulated else {"TIERMESH_CLASSIFIER_EXECUTOR_ADDRESS": at["executor-tier1"]}),
-            },
-        ),
-        Process(
-            "aggregator",
-            "tiermesh_aggregator",
-            ports["aggregator"],
-            {
-                "TIERMESH_AGGREGATOR_PORT": str(ports["aggregator"]),
-                "TIERMESH_AGGREGATOR_PRINCIPAL_PUBLIC_KEY": public_key,
-                "TIERMESH_AGGREGATOR_PACK": str(home.pack),
-                "TIERMESH_AGGREGATOR_DATABASE": home.database,
-                "TIERMESH_AGGREGATOR_ACTION_KEY_FILE": str(home.keys / "action.key"),
-            },
-        ),
+    stack = _Stack(home, ports, model_key_file, model_url)
+    return [
+        *([stack.simulator()] if stack.simulated else []),
+        stack.insights(),
+        stack.classifier(),
+        stack.aggregator(),
+        stack.executor(1),
+        stack.executor(2),
+        stack.suggester(),
+        stack.gateway(),
+        stack.console(),
     ]
-    for tier in (1, 2):
-        name = f"executor-tier{tier}"
-        environment = {
-            "TIERMESH_EXECUTOR_PORT": str(ports[name]),
-            "TIERMESH_EXECUTOR_TIER": str(tier),
-            "TIERMESH_EXECUTOR_PRINCIPAL_PUBLIC_KEY": public_key,
-            "TIERMESH_EXECUTOR_TAGS": str(home.project / "services/executor/config/tags.yaml"),
-            "TIERMESH_EXECUTOR_PRICES": str(home.project / "services/executor/config/prices.yaml"),
-            "TIERMESH_EXECUTOR_AGGREGATOR_ADDRESS": at["aggregator"],
-            "TIERMESH_EXECUTOR_INSIGHTS_ADDRESS": at["insights"],
-            "TIERMESH_EXECUTOR_INSIGHTS_TOKEN_FILE": str(home.keys / "executor.token"),
-            "TIERMESH_EXECUTOR_SPOOL": str(home.spool / f"{name}.sqlite"),
-            "TIERMESH_EXECUTOR_API_KEY_FILE": model_key_file or str(home.keys / "simulator.key"),
+
+
+class _Stack:
+    """One suite on one machine; each method is one process of it."""
+
+    def __init__(self, home: Home, ports: Mapping[str, int], model_key_file: str | None, model_url: str | None) -> None:
+        self.simulated = model_key_file is None
+        self._home = home
+        self._ports = ports
+        self._at = {name: f"127.0.0.1:{port}" for name, port in ports.items()}
+        self._model_key_file = model_key_file or str(home.keys / "simulator.key")
+        self._model_url = f"http://{self._at['simulator']}" if self.simulated else model_url
+
+    def simulator(self) -> Process:
+        port = self._ports["simulator"]
+        return Process("simulator", "tiermesh_simulator", port, arguments=("--port", str(port)), http=True)
+
+    def insights(self) -> Process:
+        settings = {
+            "DATABASE": f"sqlite:///{self._home.data / 'insights.sqlite'}",
+            "EXECUTOR_ADDRESS": self._at["executor-tier2"],
+            "EXECUTOR_TOKEN_FILE": str(self._home.keys / "insights.token"),
         }
-        if base_url:
-            environment["TIERMESH_EXECUTOR_BASE_URL"] = base_url
-        after = ("simulator", "aggregator") if simulated else ("aggregator",)
-        processes.append(Process(name, "tiermesh_executor", ports[name], environment, after=after))
-    processes += [
-        Process(
-            "suggester",
-            "tiermesh_suggester",
-            ports["suggester"],
-            {
-                "TIERMESH_SUGGESTER_PORT": str(ports["suggester"]),
-                "TIERMESH_SUGGESTER_PRINCIPAL_PUBLIC_KEY": public_key,
-                "TIERMESH_SUGGESTER_PACK": str(home.pack),
-                "TIERMESH_SUGGESTER_EXECUTOR_ADDRESS": at["executor-tier2"],
-                "TIERMESH_SUGGESTER_CLASSIFIER_ADDRESS": at["classifier"],
-            },
-        ),
-        Process(
-            "gateway",
-            "tiermesh_gateway",
-            ports["gateway"],
-            {
-                "TIERMESH_GATEWAY_PORT": str(ports["gateway"]),
-                "TIERMESH_GATEWAY_JWKS": str(home.keys / "jwks.json"),
-                "TIERMESH_GATEWAY_PRINCIPAL_KEY": str(home.keys / "principal.pem"),
-                "TIERMESH_GATEWAY_TENANTS": str(home.tenants),
-                "TIERMESH_GATEWAY_PACKS": str(home.project / "packs"),
-                "TIERMESH_GATEWAY_STORE": str(home.data / "conversations.sqlite"),
-                "TIERMESH_GATEWAY_SPOOL": str(home.spool / "gateway.sqlite"),
-                "TIERMESH_GATEWAY_CLASSIFIER_ADDRESS": at["classifier"],
-                "TIERMESH_GATEWAY_EXECUTOR_TIER1_ADDRESS": at["executor-tier1"],
-                "TIERMESH_GATEWAY_EXECUTOR_TIER2_ADDRESS": at["executor-tier2"],
-                "TIERMESH_GATEWAY_AGGREGATOR_ADDRESS": at["aggregator"],
-                "TIERMESH_GATEWAY_SUGGESTER_ADDRESS": at["suggester"],
-                "TIERMESH_GATEWAY_INSIGHTS_ADDRESS": at["insights"],
-            },
-            after=("classifier", "executor-tier1", "executor-tier2", "aggregator"),
-        ),
-        Process(
-            "console",
-            "tiermesh_console",
-            ports["console"],
-            {
-                "TIERMESH_CONSOLE_PORT": str(ports["console"]),
-                "TIERMESH_CONSOLE_GATEWAY_ADDRESS": at["gateway"],
-                "TIERMESH_CONSOLE_INSIGHTS_ADDRESS": at["insights"],
-                "TIERMESH_CONSOLE_SESSION_KEY_FILE": str(home.keys / "console.key"),
-                "TIERMESH_CONSOLE_EXAMPLE_QUESTIONS": json.dumps(
-                    [each.text for each in QUESTIONS if not each.follow_up]
-                ),
-                # Browsers on this machine reach it without TLS, and sign in as the development company's people.
-                "TIERMESH_CONSOLE_SECURE_COOKIES": "false",
-                "TIERMESH_CONSOLE_DEVELOPMENT_PEOPLE": str(home.keys / "people.json"),
-                "TIERMESH_CONSOLE_DEVELOPMENT_KEY": str(home.keys / "sign-in.pem"),
-            },
-            http=True,
-        ),
-    ]
-    return processes
+        return self._service("insights", settings)
 
+    def classifier(self) -> Process:
+        # The simulator knows no labels: to ask it would cost time and say nothing.
+        model = {} if self.simulated else {"EXECUTOR_ADDRESS": self._at["executor-tier1"]}
+        files = {"PACK": str(self._home.pack), "ARTEFACT": str(self._home.classifier_model)}
+        return self._service("classifier", files | model)
 
-def _openings() -> list[str]:
-    return [question.text for question in QUESTIONS if not question.follow_up]
+    def aggregator(self) -> Process:
+        settings = {
+            "PACK": str(self._home.pack),
+            "DATABASE": self._home.database,
+            "ACTION_KEY_FILE": str(self._home.keys / "action.key"),
+        }
+        return self._service("aggregator", settings)
+
+    def executor(self, tier: int) -> Process:
+        name = f"executor-tier{tier}"
+        config = self._home.project / "services/executor/config"
+        settings = {
+            "TIER": str(tier),
+            "TAGS": str(config / "tags.yaml"),
+            "PRICES": str(config / "prices.yaml"),
+            "AGGREGATOR_ADDRESS": self._at["aggregator"],
+            "INSIGHTS_ADDRESS": self._at["insights"],
+            "INSIGHTS_TOKEN_FILE": str(self._home.keys / "executor.token"),
+            "SPOOL": str(self._home.spool / f"{name}.sqlite"),
+            "API_KEY_FILE": self._model_key_file,
+        }
+        if self._model_url:
+            settings["BASE_URL"] = self._model_url
+        after = ("simulator", "aggregator") if self.simulated else ("aggregator",)
+        return self._service("executor", settings, name=name, after=after)
+
+    def suggester(self) -> Process:
+        settings = {
+            "PACK": str(self._home.pack),
+            "EXECUTOR_ADDRESS": self._at["executor-tier2"],
+            "CLASSIFIER_ADDRESS": self._at["classifier"],
+        }
+        return self._service("suggester", settings)
+
+    def gateway(self) -> Process:
+        """The one service that is given no public key: it mints the principals."""
+        settings = {
+            "JWKS": str(self._home.keys / "jwks.json"),
+            "PRINCIPAL_KEY": str(self._home.keys / "principal.pem"),
+            "TENANTS": str(self._home.tenants),
+            "PACKS": str(self._home.project / "packs"),
+            "STORE": str(self._home.data / "conversations.sqlite"),
+            "SPOOL": str(self._home.spool / "gateway.sqlite"),
+        }
+        called = ("classifier", "executor-tier1", "executor-tier2", "aggregator", "suggester", "insights")
+        settings |= {f"{name.upper().replace('-', '_')}_ADDRESS": self._at[name] for name in called}
+        return self._process("gateway", settings, after=called[:4])
+
+    def console(self) -> Process:
+        settings = {
+            "GATEWAY_ADDRESS": self._at["gateway"],
+            "INSIGHTS_ADDRESS": self._at["insights"],
+            "SESSION_KEY_FILE": str(self._home.keys / "console.key"),
+            "EXAMPLE_QUESTIONS": json.dumps([each.text for each in QUESTIONS if not each.follow_up]),
+            # Browsers on this machine reach it without TLS, and sign in as the development company's people.
+            "SECURE_COOKIES": "false",
+            "DEVELOPMENT_PEOPLE": str(self._home.keys / "people.json"),
+            "DEVELOPMENT_KEY": str(self._home.keys / "sign-in.pem"),
+        }
+        return self._process("console", settings, http=True)
+
+    def _service(
+        self, service: str, settings: Mapping[str, str], *, name: str = "", after: tuple[str, ...] = ()
+    ) -> Process:
+        """An inner service: one that checks signed principals."""
+        key = {"PRINCIPAL_PUBLIC_KEY": str(self._home.keys / "principal.pub.pem")}
+        return self._process(service, {**key, **settings}, name=name, after=after)
+
+    def _process(
+        self,
+        service: str,
+        settings: Mapping[str, str],
+        *,
+        name: str = "",
+        after: tuple[str, ...] = (),
+        http: bool = False,
+    ) -> Process:
+        port = self._ports[name or service]
+        settings = {"PORT": str(port), **settings}
+        environment = {f"TIERMESH_{service.upper()}_{setting}": value for setting, value in settings.items()}
+        return Process(name or service, f"tiermesh_{service}", port, environment, after=after, http=http)
