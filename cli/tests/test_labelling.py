@@ -234,7 +234,9 @@ def test_an_option_that_cannot_be_used_is_told(tiers: Tiers, options: list[str],
     assert told in done.output
 
 
-@pytest.mark.parametrize("line", ["[1]", "{", '{"prompt": ""}', '{"prompt": 3}', json.dumps({"prompt": "x" * 8001})])
+@pytest.mark.parametrize(
+    "line", ["[1]", "{", '{"prompt": ""}', r'{"prompt": "\ud800"}', '{"prompt": 3}', json.dumps({"prompt": "x" * 8001})]
+)
 def test_a_prompt_that_cannot_be_asked_is_told_with_its_line(tmp_path: Path, line: str) -> None:
     (tmp_path / "p.jsonl").write_text(f'{{"text": "fine"}}\n{line}\n')
     with pytest.raises(PromptsNotUsableError, match=r"p\.jsonl:2"):

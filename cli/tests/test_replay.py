@@ -52,7 +52,7 @@ def test_what_came_before_the_day_and_what_has_no_record_is_left_out() -> None:
     assert (replayed.decisions, replayed.without_record, replayed.unreadable) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("bad", ["{cut", "[]", "{}", '{"decided_at": "2026-11-27", "inputs": "%"}'])
+@pytest.mark.parametrize("bad", ["{cut", "[]", "{}", '{"a":' * 3000, '{"decided_at": "2026-11-27", "inputs": "%"}'])
 def test_a_line_that_is_no_decision_is_named(bad: str) -> None:
     with pytest.raises(ValueError, match="line 2"):
         replay_log([line(0.5), bad], 0.5)

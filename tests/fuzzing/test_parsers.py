@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fuzzing.parsers import TARGETS, Target
+from tests.fuzzing.target import Target
+from tests.fuzzing.targets import TARGETS
 
 LONG = float(os.environ.get("TIERMESH_FUZZ_SECONDS", "0"))
+_PROGRESS = re.compile(r"cov: (\d+) .*corp: (\d+)/\S+.* rss: (\d+)Mb")
+_GROWTH_MB = 300
 _EXAMPLES = 150 if not LONG else int(150 * max(1.0, LONG / 25))
 
 
@@ -59,3 +63,7 @@ def test_the_coverage_guided_fuzzer_finds_nothing(name: str, tmp_path: Path) -> 
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     print("\n".join(done.stderr.splitlines()[-4:]))
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    first, last = _PROGRESS.findall(done.stderr)[0], _PROGRESS.findall(done.stderr)[-1]
+    assert int(last[0]) > 20, f"hardly a line was instrumented: {last}"
+    assert int(last[1]) > 1, f"nothing new was found by coverage: {last}"
+    assert int(last[2]) - int(first[2]) < _GROWTH_MB, f"memory grew from {first[2]} to {last[2]} MB"

@@ -58,7 +58,7 @@ def replay_log(lines: Iterable[str], threshold: float, since: datetime | None = 
             row = json.loads(line)
             decided_at = datetime.fromisoformat(row["decided_at"])
             record = base64.b64decode(row.get("inputs") or "", validate=True)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ValueError(f"line {number}: not a decision of `tiermesh export decisions`") from None
         if since is not None and decided_at.replace(tzinfo=decided_at.tzinfo or UTC) < since:
             continue

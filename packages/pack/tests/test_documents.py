@@ -45,6 +45,8 @@ def test_yes_no_and_dates_stay_the_texts_that_the_author_wrote(read):
         ("a: \x07\n", "some.yaml:0: not valid YAML: a character that YAML does not allow"),
         ("? [a, b]\n: c\n", "some.yaml:1: a key is no plain text"),
         ("a: !!python/object:os.system x\n", "some.yaml:1: not valid YAML"),
+        ("[" * 3000 + "]" * 3000, "some.yaml:0: values lie too deep in each other"),
+        ("a: " + "9" * 5000, "some.yaml:0: a number has thousands of digits"),
     ],
 )
 def test_trouble_in_a_file_is_told_with_its_line(read, text, told):

@@ -95,3 +95,16 @@ def test_two_personas_of_one_key_are_refused(folder, problems_of):
     folder.write("seed/personas.yaml", "personas:\n" + entry + entry)
 
     assert problems_of(folder) == ['seed/personas.yaml:3: persona "boss" is defined twice']
+
+
+def test_a_handbook_without_a_section_is_told(folder, problems_of):
+    folder.write("handbook/selling.md", "# Selling\n\nNothing yet.\n")
+
+    assert problems_of(folder) == ['handbook/selling.md:1: no section ("## …")']
+
+
+def test_an_example_that_is_too_deep_or_too_long_is_told_with_its_line(folder, problems_of):
+    folder.write("examples/all.jsonl", '{"a":' * 3000 + "\n" + '{"weight": ' + "9" * 5000 + "}\n")
+
+    told = "a number too long or values too deep"
+    assert problems_of(folder)[:2] == [f"examples/all.jsonl:{line}: {told}" for line in (1, 2)]

@@ -83,7 +83,7 @@ async def test_one_family_of_intents_is_looked_at_but_gets_no_threshold_of_its_o
     assert "/thresholds/propose" not in text
 
 
-@pytest.mark.parametrize("nonsense", ["nan", "inf", "-3", "abc", "1e999", "٣٫٥"])
+@pytest.mark.parametrize("nonsense", ["nan", "inf", "-3", "abc", "1e999", "٣٫٥", "²"])
 async def test_weights_that_are_no_numbers_take_the_deployments_own(world: Any, nonsense: str) -> None:
     browser = await world.browser("operator-token")
     response, _ = await browser.get("/thresholds", params={"weight": nonsense, "loss": nonsense, "days": nonsense})

@@ -105,12 +105,12 @@ async def test_a_token_that_no_cookie_can_hold_is_refused_with_the_mend(world: A
 )
 async def test_a_forged_form_changes_nothing(world: Any, path: str, fields: dict[str, str]) -> None:
     browser = await world.browser("operator-token")
-    for change in ({"csrf": "0" * 64}, {"csrf": ""}):
+    for change in ({"csrf": "0" * 64}, {"csrf": ""}, {"csrf": "é"}):
         response, _ = await browser.post(path, {**fields, **change}, allow_redirects=False)
         assert response.status == 403
-    foreign = {"Origin": "https://evil.example"}
-    response, _ = await browser.post(path, fields, headers=foreign, allow_redirects=False)
-    assert response.status == 403
+    for foreign in ({"Origin": "https://evil.example"}, {"Origin": "http://["}):
+        response, _ = await browser.post(path, fields, headers=foreign, allow_redirects=False)
+        assert response.status == 403
     response, _ = await browser.post(path, fields, headers={"Sec-Fetch-Site": "cross-site"}, allow_redirects=False)
     assert response.status == 403
     assert world.insights.calls == []

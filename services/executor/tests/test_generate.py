@@ -67,7 +67,9 @@ async def test_an_unknown_tag_is_told_with_those_that_are_known(deploy: Deploy) 
     assert "suggest" in error.message
 
 
-@pytest.mark.parametrize("schema", ["{", "[]", '{"type": 7}', '{"a":' * 5000])
+@pytest.mark.parametrize(
+    "schema", ["{", "[]", '{"type": 7}', '{"a":' * 5000, '{"$ref": "#/x"}', '{"$ref": "http://x/"}']
+)
 async def test_a_schema_that_is_none_is_named(deploy: Deploy, schema: str) -> None:
     error = await refused(await deploy(ScriptedProvider()), json_schema=schema)
     assert error.reason == "INVALID_FIELD"

@@ -220,6 +220,8 @@ def test_a_certificate_that_expires_while_its_connection_lives_is_refused(tmp_pa
     [
         ("callers: []", "callers"),
         ("[1, 2", "not valid YAML"),
+        ("callers: 2024-13-45", "not valid YAML"),
+        ("[" * 3000, "not valid YAML"),
         ("callers: [{identity: portal, tenant: acme, kind: service, subject: x}]", "callers.0.identity"),
         ("callers: [{identity: 'dns:x', tenant: Acme Inc, kind: robot, subject: 'service:x'}]", "callers.0.tenant"),
         ("callers: [{identity: 'dns:x', tenant: Acme Inc, kind: robot, subject: 'service:x'}]", "callers.0.kind"),

@@ -50,6 +50,8 @@ def test_every_problem_of_every_file_is_listed(folder: Path) -> None:
     write(folder / "b.yaml", "tenant: b\npack: hr@9.9.9\n")
     write(folder / "c.yaml", "{broken")
     write(folder / "d.yaml", "- a list\n")
+    write(folder / "g.yaml", "tenant: 2024-13-45\n")
+    write(folder / "h.yaml", "[" * 3000)
     write(folder / "e.yaml", GOOD)
     write(folder / "f.yaml", "tenant: f\npack: hr@1.0.0\npolicy: {thresholds: {tier1: 0.5, tier3: 0.8}}\n")
     with pytest.raises(TenantsUnusableError) as caught:
@@ -64,6 +66,8 @@ def test_every_problem_of_every_file_is_listed(folder: Path) -> None:
         "b.yaml: pack: hr@9.9.9 is not there",
         "c.yaml: (file): not valid YAML",
         "d.yaml: (file): must be a mapping",
+        "g.yaml: (file): not valid YAML: month must be in 1..12",
+        "h.yaml: (file): not valid YAML",
         "e.yaml: tenant: 'acme' is in another file",
         "f.yaml: policy.thresholds",
     ):

@@ -87,6 +87,12 @@ def test_without_measurements_a_guess_is_said_to_be_one() -> None:
     assert not looks_simple("Compare both plans and explain which one we should take")
 
 
+def test_counts_and_prices_that_nobody_paid_are_left_out() -> None:
+    lines, unreadable = read(['{"text": "a", "input_tokens": 1e999, "output_tokens": 1e300, "cost": NaN}'])
+    assert (lines[0].input_tokens, lines[0].output_tokens, lines[0].cost_usd) == (None, None, None)
+    assert not unreadable
+
+
 @given(st.lists(st.text() | st.from_regex(r"\{.*\}"), max_size=20))
 def test_no_line_breaks_the_analysis(lines: list[str]) -> None:
     found = analyse(*read(lines))

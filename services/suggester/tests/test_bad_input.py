@@ -6,9 +6,11 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import grpc
 import pytest
 from tiermesh.common.v1 import pill_pb2, scores_pb2, table_pb2
 from tiermesh.suggester.v1 import suggester_service_pb2 as pb
+from tiermesh_runtime.errors import from_call
 
 TRANSFER = "Transfer all money"
 MODEL, FALLBACK = pill_pb2.PILL_SOURCE_MODEL, pill_pb2.PILL_SOURCE_FALLBACK
@@ -226,3 +228,13 @@ async def test_the_model_is_told_which_kinds_suit_the_answer(stage: Any) -> None
     scores = scores_pb2.Scores(intent=scores_pb2.AxisScore(label="leave.history"), surround=surround)
     await suggested(stage, stage.begin(scores=scores))
     assert "compare, compare, explain" in stage.executor.requests[0].messages[0].text
+
+
+async def test_a_conversation_that_nobody_can_have_had_is_refused_by_its_field(stage: Any) -> None:
+    begin = stage.begin()
+    begin.begin.history.total_turns = 2**32 - 1
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await suggested(stage, begin)
+    error = from_call(caught.value)
+    assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert [each.field for each in error.violations] == ["begin.history.total_turns"]

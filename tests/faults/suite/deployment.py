@@ -135,8 +135,10 @@ class Instance:
     def connected(self) -> set[str]:
         """Return the hosts that have a connection to its port, in the kernel's words."""
         assert self.running is not None
-        rows = [line.split() for line in Path(f"/proc/{self.running.pid}/net/tcp").read_text("ascii").splitlines()[1:]]
         port = f":{self.process.port:04X}"
+        # A server that takes both families has its IPv4 callers among those of IPv6.
+        tables = [Path(f"/proc/{self.running.pid}/net/{family}") for family in ("tcp", "tcp6")]
+        rows = [line.split() for table in tables if table.exists() for line in table.read_text("ascii").splitlines()]
         return {row[2].partition(":")[0] for row in rows if row[1].endswith(port) and row[3] == _ESTABLISHED}
 
     def memory_mb(self) -> float:

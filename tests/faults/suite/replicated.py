@@ -93,6 +93,7 @@ def faults() -> Iterator[Fault]:
 async def _rolled(service: str, stage: Stage) -> AsyncIterator[None]:
     for name in namespaces.replicas(service):
         callers = stage.deployment[name].connected()
+        assert callers, f"nobody is connected to {name}"
         seconds = await stage.deployment[name].restart()
         assert seconds < GRACE_SECONDS, f"{name} took {seconds:.1f} s to drain"
         await _known_again(stage.deployment[name], callers)

@@ -92,7 +92,7 @@ def read_conversations(path: Path) -> list[Conversation]:
         try:
             record = json.loads(line)
             text = record["text"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise DataNotUsableError(f"{path}:{number}: write one JSON object a line with a `text`") from None
         if not isinstance(text, str) or not text.strip():
             raise DataNotUsableError(f"{path}:{number}: `text` must be words")

@@ -48,7 +48,7 @@ def read_labelled(path: Path) -> list[LabelledConversation]:
             conversations.setdefault(record.get("conversation") or f"line {number}", []).append(turn)
     except (OSError, UnicodeDecodeError) as error:
         raise DataNotUsableError(f"{path}: cannot be read ({type(error).__name__})") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise DataNotUsableError(
             f"{path}:{number}: not an object with text and route; see the labelling guide"
         ) from None

@@ -93,5 +93,9 @@ def _rows(path: Path) -> Sequence[tuple[int, Mapping[str, Any]]]:
                 raise PromptsNotUsableError(f"{path}:{number}: is no JSON object on one line") from error
             if not isinstance(row, dict):
                 raise PromptsNotUsableError(f"{path}:{number}: is no JSON object on one line")
+            try:
+                json.dumps(row, ensure_ascii=False).encode()
+            except UnicodeEncodeError as error:
+                raise PromptsNotUsableError(f"{path}:{number}: holds half a character") from error
             found.append((number, row))
     return found

@@ -81,17 +81,25 @@ def load_document(path: Path, problems: Problems) -> Document | None:
         return None
     try:
         data, lines = _parse(text, path, problems)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problems.add(path, mark.line + 1 if mark else 0, f"not valid YAML: {error.problem}", "mend the syntax")
-        return None
-    except yaml.YAMLError:
-        problems.add(path, 0, "not valid YAML: a character that YAML does not allow", "remove it")
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problems.add(path, *_unreadable(error))
         return None
     if data is None:
         problems.add(path, 1, "the file is empty", "fill it, or take it out of the pack")
         return None
     return Document(path, data, lines)
+
+
+def _unreadable(error: Exception) -> tuple[int, str, str]:
+    """The line, what is wrong, and how to mend it."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        return mark.line + 1 if mark else 0, f"not valid YAML: {error.problem}", "mend the syntax"
+    if isinstance(error, yaml.YAMLError):
+        return 0, "not valid YAML: a character that YAML does not allow", "remove it"
+    if isinstance(error, RecursionError):
+        return 0, "values lie too deep in each other", "write them flatter"
+    return 0, "a number has thousands of digits", "write a shorter one, or a text in quotes"
 
 
 def _parse(text: str, path: Path, problems: Problems) -> tuple[Any, Mapping[tuple[Key, ...], int]]:

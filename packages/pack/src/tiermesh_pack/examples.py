@@ -93,6 +93,9 @@ def _records(path: Path, problems: Problems) -> Iterator[tuple[int, dict[str, An
         except json.JSONDecodeError as error:
             problems.add(path, number, f"not valid JSON: {error.msg}", "write one JSON object a line")
             continue
+        except (ValueError, RecursionError):
+            problems.add(path, number, "a number too long or values too deep", "write one plain JSON object a line")
+            continue
         if isinstance(record, dict):
             yield number, record
         else:

@@ -36,6 +36,7 @@ def _sections(path: Path, problems: Problems) -> list[HandbookSection]:
     starts = [number for number, line in enumerate(lines) if line.startswith("## ")]
     if not starts:
         problems.add(path, 1, 'no section ("## …")', "give the file at least one")
+        return []
     found: list[HandbookSection] = []
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         title, text = lines[start][3:].strip(), "\n".join(lines[start + 1 : end]).strip()

@@ -35,7 +35,7 @@ class Chosen:
         """Read the choice from an address's query or a form."""
         days = query.get("days", "")
         family = query.get("family", "")
-        known = int(days) if days.isdigit() and len(days) < 5 and int(days) in PERIODS else DEFAULT_DAYS
+        known = next((each for each in PERIODS if str(each) == days), DEFAULT_DAYS)
         return cls(known, family if _FAMILY.fullmatch(family) else "")
 
     def message(self, visitor: Visitor) -> pb.Selection:

@@ -87,8 +87,16 @@ class SessionBook:
     def csrf_holds(self, session: Session, request: web.BaseRequest, given: str) -> bool:
         """Say whether a changing request comes from a page of ours: right token, and no other site as its origin."""
         origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.host:
+        if origin is not None and _host_of(origin) != request.host:
             return False
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
             return False
-        return hmac.compare_digest(self.csrf_token(session), given)
+        # As bytes: what is no ASCII cannot be compared as text, and is only wrong.
+        return hmac.compare_digest(self.csrf_token(session).encode(), given.encode("utf-8", "surrogatepass"))
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # half an IPv6 address
+        return ""

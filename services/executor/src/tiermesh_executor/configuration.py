@@ -29,7 +29,7 @@ def read_yaml(path: Path, model: type[M]) -> M:
         raise ConfigurationError(
             [f"{path}: cannot be read ({error.strerror}); set the path to an existing file"]
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigurationError([f"{path}: is not valid YAML: {' '.join(str(error).split())}"]) from error
     try:
         return model.model_validate(data)

@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-
 from tiermesh_executor.answer_events import AnswerStop
 from tiermesh_executor.failures import ContentRefusedError, OutputNotValidError
 from tiermesh_executor.models.calls import CallScope, ModelCalls
 from tiermesh_executor.models.events import Started, Stop, StopReason, TextDelta
 from tiermesh_executor.models.request import Message, Prompt
 from tiermesh_executor.outlet import Outlet
-from tiermesh_executor.tools.arguments import problem_with
+from tiermesh_executor.schemas import problem_with, read_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +37,7 @@ class Generated:
 @functools.lru_cache(maxsize=64)
 def schema_of(text: str) -> Mapping[str, object]:
     """Raises ValueError that says what is wrong with a caller's schema. Callers have a few and send them each time."""
-    try:
-        schema = json.loads(text)
-        if not isinstance(schema, dict):
-            raise ValueError("it is not a JSON object")
-        Draft202012Validator.check_schema(schema)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    except SchemaError as error:
-        raise ValueError(f"it is no JSON Schema: {error.message[:200]}") from error
-    return schema
+    return read_schema(text)
 
 
 async def generate(models: ModelCalls, task: GenerateTask, scope: CallScope, outlet: Outlet[str]) -> Generated:

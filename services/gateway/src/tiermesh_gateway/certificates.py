@@ -127,7 +127,8 @@ def read_callers(path: Path) -> Mapping[str, Caller]:
         data: Any = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise CallersUnusableError(f"{path}: cannot be read ({type(error).__name__})") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: a day that no calendar has, or a number of thousands of digits.
         raise CallersUnusableError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     try:
         entries = _File.model_validate(data).callers

@@ -168,7 +168,7 @@ def parse_keys(text: str, where: str) -> dict[str, jwt.PyJWK]:
     try:
         entries = json.loads(text)["keys"]
         keys = [(str(entry.get("kid", "")), jwt.PyJWK(entry)) for entry in entries if entry.get("use", "sig") == "sig"]
-    except (ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, jwt.PyJWTError) as error:
         raise KeysUnusableError(_unreadable(where, error)) from None
     usable = {key_id: key for key_id, key in keys if key.algorithm_name in ALGORITHMS}
     if not usable:

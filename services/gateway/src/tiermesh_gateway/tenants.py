@@ -165,7 +165,8 @@ def load_tenant(path: Path, vocabularies: Vocabularies) -> tuple[Tenant | None, 
         data = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         return None, [PolicyProblem("(file)", f"cannot be read ({type(error).__name__})")]
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: a day that no calendar has, or a number of thousands of digits.
         return None, [PolicyProblem("(file)", f"not valid YAML: {' '.join(str(error).split())}")]
     if not isinstance(data, dict):
         return None, [PolicyProblem("(file)", "must be a mapping with tenant, pack and policy")]

@@ -30,6 +30,8 @@ _HARD = re.compile(
     re.IGNORECASE,
 )
 _LONG = 60
+# A count or a price beyond it is a broken log, not a query.
+_MOST = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +213,12 @@ def _first(data: Mapping[str, Any], *names: str) -> Any:
 
 
 def _whole(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MOST
+    return int(value) if good else None
 
 
 def _amount(value: Any) -> float | None:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+    good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MOST
     return float(value) if good else None
 
 

@@ -134,8 +134,9 @@ def load_tuning(path: Path | None) -> Tuning:
                 name: {**defaults, **own} if isinstance(own, dict) else own for name, own in tenants.items()
             }
         return Tuning.model_validate(data)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise StartupError(f"TIERMESH_INSIGHTS_TUNING: {path}: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc'])) or '(file)'}: {each['msg']}" for each in error.errors())
         raise StartupError(f"TIERMESH_INSIGHTS_TUNING: {path}: {problems}") from error
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: no UTF-8, a day that no calendar has, or a number of thousands of digits.
+        raise StartupError(f"TIERMESH_INSIGHTS_TUNING: {path}: {' '.join(str(error).split())}") from error

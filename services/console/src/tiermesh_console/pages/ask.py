@@ -91,7 +91,7 @@ async def _line(response: web.StreamResponse, values: dict[str, Any]) -> None:
 async def _body(request: web.Request) -> dict[str, Any]:
     try:
         values = json.loads(await request.text())
-    except ValueError:
+    except (ValueError, LookupError, RecursionError):  # no JSON, in a character set that there is not, too deep
         values = None
     if not isinstance(values, dict):
         raise web.HTTPBadRequest(text="The request is no JSON object.")

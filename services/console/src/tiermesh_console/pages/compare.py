@@ -76,16 +76,17 @@ def read_tables(words: str) -> list[Table]:
     """Return the tables that a sample kept as JSON; what has another form is left out."""
     try:
         values = json.loads(words) if words else []
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     found = values if isinstance(values, list) else [values]
     return [_table(each) for each in found if isinstance(each, dict) and isinstance(each.get("rows"), list)]
 
 
 def _table(values: dict[str, Any]) -> Table:
+    named = values.get("columns")
     columns = [
         str(each.get("label") or each.get("name", "")) if isinstance(each, dict) else str(each)
-        for each in values.get("columns", [])
+        for each in (named if isinstance(named, list) else [])
     ]
     rows = [["—" if cell is None else str(cell) for cell in row] for row in values["rows"] if isinstance(row, list)]
     return Table(str(values.get("caption", "")), columns, rows)

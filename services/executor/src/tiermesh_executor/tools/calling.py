@@ -13,8 +13,9 @@ from tiermesh_executor.answer_events import ToolProgress, ToolState
 from tiermesh_executor.execution import Execution
 from tiermesh_executor.failures import HandOverError
 from tiermesh_executor.models.events import ToolCall
+from tiermesh_executor.schemas import problem_with
 from tiermesh_executor.telemetry import ExecutorTelemetry
-from tiermesh_executor.tools.arguments import arguments_of, problem_with
+from tiermesh_executor.tools.arguments import arguments_of
 from tiermesh_executor.tools.catalogue import RefusalResult, TableResult, Tool, ToolResult, ToolServerError
 from tiermesh_executor.tools.fanout import FanOutGuard
 

@@ -3,18 +3,16 @@
 Where tools come from (`ToolServer`) is an adapter's business.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
 import structlog
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 
 from tiermesh_executor.context import CallContext
 from tiermesh_executor.models.request import ToolDefinition
+from tiermesh_executor.schemas import read_schema
 from tiermesh_executor.tables import Table
 from tiermesh_executor.tools.telling import for_a_model
 
@@ -211,26 +209,10 @@ def readable_schema(name: str, text: str) -> Mapping[str, Any] | None:
     try:
         if len(text) > _MAX_SCHEMA_CHARACTERS:
             raise ValueError("it is larger than 32 KiB")
-        schema = json.loads(text)
-        if not isinstance(schema, dict) or schema.get("type") != "object":
+        schema = read_schema(text)
+        if schema.get("type") != "object":
             raise ValueError("it is not of type object")
-        # A remote reference would be fetched by the validator.
-        if any(not reference.startswith("#") for reference in _references(schema)):
-            raise ValueError("it refers outside of itself")
-        Draft202012Validator.check_schema(schema)
-    except (ValueError, RecursionError, SchemaError) as error:
-        reason = "it is no JSON Schema" if isinstance(error, SchemaError) else str(error)
-        log.warning("tool_left_out", tool=name, reason=f"its input schema cannot be used: {reason}")
+    except ValueError as error:
+        log.warning("tool_left_out", tool=name, reason=f"its input schema cannot be used: {error}")
         return None
     return schema
-
-
-def _references(value: object) -> Iterable[str]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key in ("$ref", "$dynamicRef") and isinstance(item, str):
-                yield item
-            yield from _references(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _references(item)

@@ -28,7 +28,7 @@ from tiermesh.common.v1 import routing_pb2 as tiermesh_dot_common_dot_v1_dot_rou
 from tiermesh.common.v1 import scores_pb2 as tiermesh_dot_common_dot_v1_dot_scores__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tiermesh/common/v1/history.proto\x12\x12tiermesh.common.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tiermesh/common/v1/routing.proto\x1a\x1ftiermesh/common/v1/scores.proto\"\x8a\x03\n\x0bTurnSummary\x12\x0c\n\x04turn\x18\x01 \x01(\r\x12(\n\x05route\x18\x02 \x01(\x0e\x32\x19.tiermesh.common.v1.Route\x12&\n\x04tier\x18\x03 \x01(\x0e\x32\x18.tiermesh.common.v1.Tier\x12\x17\n\x06intent\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1c\n\x0b\x63\x61rdinality\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x14\x12\x19\n\x08temporal\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x14\x12\x1c\n\x0b\x61ggregation\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18\x14\x12\x11\n\tambiguous\x18\x08 \x01(\x08\x12\x12\n\nmulti_step\x18\t \x01(\x08\x12\x13\n\x0bhigh_stakes\x18\n \x01(\x08\x12\x30\n\x07outcome\x18\x0b \x01(\x0e\x32\x1f.tiermesh.common.v1.TurnOutcome\x12\x15\n\rcached_tokens\x18\x0c \x01(\r\x12&\n\x02\x61t\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xae\x01\n\x0eRoutingHistory\x12\x38\n\x05turns\x18\x01 \x03(\x0b\x32\x1f.tiermesh.common.v1.TurnSummaryB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12(\n\x05slots\x18\x02 \x01(\x0b\x32\x19.tiermesh.common.v1.Slots\x12\x13\n\x0btotal_turns\x18\x03 \x01(\r\x12#\n\x12vocabulary_version\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18Q*\xce\x01\n\x0bTurnOutcome\x12\x1c\n\x18TURN_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15TURN_OUTCOME_COMPLETE\x10\x01\x12\x1a\n\x16TURN_OUTCOME_ESCALATED\x10\x02\x12\x1a\n\x16TURN_OUTCOME_CLARIFIED\x10\x03\x12\x19\n\x15TURN_OUTCOME_PROPOSED\x10\x04\x12\x17\n\x13TURN_OUTCOME_FAILED\x10\x05\x12\x1a\n\x16TURN_OUTCOME_ABANDONED\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tiermesh/common/v1/history.proto\x12\x12tiermesh.common.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a tiermesh/common/v1/routing.proto\x1a\x1ftiermesh/common/v1/scores.proto\"\x8a\x03\n\x0bTurnSummary\x12\x0c\n\x04turn\x18\x01 \x01(\r\x12(\n\x05route\x18\x02 \x01(\x0e\x32\x19.tiermesh.common.v1.Route\x12&\n\x04tier\x18\x03 \x01(\x0e\x32\x18.tiermesh.common.v1.Tier\x12\x17\n\x06intent\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18P\x12\x1c\n\x0b\x63\x61rdinality\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x14\x12\x19\n\x08temporal\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x14\x12\x1c\n\x0b\x61ggregation\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18\x14\x12\x11\n\tambiguous\x18\x08 \x01(\x08\x12\x12\n\nmulti_step\x18\t \x01(\x08\x12\x13\n\x0bhigh_stakes\x18\n \x01(\x08\x12\x30\n\x07outcome\x18\x0b \x01(\x0e\x32\x1f.tiermesh.common.v1.TurnOutcome\x12\x15\n\rcached_tokens\x18\x0c \x01(\r\x12&\n\x02\x61t\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb9\x01\n\x0eRoutingHistory\x12\x38\n\x05turns\x18\x01 \x03(\x0b\x32\x1f.tiermesh.common.v1.TurnSummaryB\x08\xbaH\x05\x92\x01\x02\x10\x10\x12(\n\x05slots\x18\x02 \x01(\x0b\x32\x19.tiermesh.common.v1.Slots\x12\x1e\n\x0btotal_turns\x18\x03 \x01(\rB\t\xbaH\x06*\x04\x18\xc0\x84=\x12#\n\x12vocabulary_version\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18Q*\xce\x01\n\x0bTurnOutcome\x12\x1c\n\x18TURN_OUTCOME_UNSPECIFIED\x10\x00\x12\x19\n\x15TURN_OUTCOME_COMPLETE\x10\x01\x12\x1a\n\x16TURN_OUTCOME_ESCALATED\x10\x02\x12\x1a\n\x16TURN_OUTCOME_CLARIFIED\x10\x03\x12\x19\n\x15TURN_OUTCOME_PROPOSED\x10\x04\x12\x17\n\x13TURN_OUTCOME_FAILED\x10\x05\x12\x1a\n\x16TURN_OUTCOME_ABANDONED\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,12 +45,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TURNSUMMARY'].fields_by_name['aggregation']._serialized_options = b'\272H\004r\002\030\024'
   _globals['_ROUTINGHISTORY'].fields_by_name['turns']._loaded_options = None
   _globals['_ROUTINGHISTORY'].fields_by_name['turns']._serialized_options = b'\272H\005\222\001\002\020\020'
+  _globals['_ROUTINGHISTORY'].fields_by_name['total_turns']._loaded_options = None
+  _globals['_ROUTINGHISTORY'].fields_by_name['total_turns']._serialized_options = b'\272H\006*\004\030\300\204='
   _globals['_ROUTINGHISTORY'].fields_by_name['vocabulary_version']._loaded_options = None
   _globals['_ROUTINGHISTORY'].fields_by_name['vocabulary_version']._serialized_options = b'\272H\004r\002\030Q'
-  _globals['_TURNOUTCOME']._serialized_start=760
-  _globals['_TURNOUTCOME']._serialized_end=966
+  _globals['_TURNOUTCOME']._serialized_start=771
+  _globals['_TURNOUTCOME']._serialized_end=977
   _globals['_TURNSUMMARY']._serialized_start=186
   _globals['_TURNSUMMARY']._serialized_end=580
   _globals['_ROUTINGHISTORY']._serialized_start=583
-  _globals['_ROUTINGHISTORY']._serialized_end=757
+  _globals['_ROUTINGHISTORY']._serialized_end=768
 # @@protoc_insertion_point(module_scope)
