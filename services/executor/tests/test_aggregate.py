@@ -7,6 +7,7 @@ import pytest
 from tiermesh.aggregator.v1 import aggregator_service_pb2 as aggregator_pb
 from tiermesh.common.v1 import answer_pb2
 from tiermesh.executor.v1 import executor_service_pb2 as pb
+from tiermesh.tools.v1 import tools_service_pb2 as tools_pb
 from tiermesh_executor.models.events import StopReason
 from tiermesh_executor.models.provider import ErrorKind, ProviderError
 from tiermesh_executor.models.request import ToolResultPart
@@ -16,6 +17,7 @@ from tiermesh_executor.testing import (
     ScriptedProvider,
     calls,
     days_table,
+    nobody,
     says,
     scores,
     slots_incomplete,
@@ -112,6 +114,41 @@ async def test_a_plan_that_stays_wrong_is_handed_over(deploy: Deploy, backend: B
     assert answer.bounce.redirect == pb.Bounce.REDIRECT_NEXT_TIER
     assert not answer.done.answer.complete
     assert backend.called == []
+
+
+async def test_of_a_name_that_nobody_has_the_user_is_asked_back_and_no_other_tier(
+    deploy: Deploy, backend: Backend
+) -> None:
+    backend.aggregate = slots_incomplete
+    backend.answer = nobody("Leeds", nearest=["Sales"])
+    answer = await (await deploy(ScriptedProvider(PLAN, PLAN))).aggregate("Who in Leeds took the most leave?")
+    assert not answer.of("bounce")
+    (asked,) = answer.of("clarification")
+    assert "“Leeds”" in asked.question
+    assert list(asked.options) == ["Sales"]
+    assert answer.done.answer.complete
+
+
+async def test_a_name_that_the_model_made_up_is_handed_over(deploy: Deploy, backend: Backend) -> None:
+    backend.aggregate = slots_incomplete
+    backend.answer = nobody("Leeds")
+    answer = await (await deploy(ScriptedProvider(PLAN, PLAN))).aggregate("Who in Berlin took the most leave?")
+    assert answer.bounce.cause == "slots_incomplete"
+
+
+async def test_a_name_that_the_model_mends_is_not_asked_for(deploy: Deploy, backend: Backend) -> None:
+    backend.aggregate = slots_incomplete
+    refuse = nobody("Leeds")
+
+    async def once(request: tools_pb.CallToolRequest) -> tools_pb.CallToolResponse:
+        backend.answer = None
+        return await refuse(request)
+
+    backend.answer = once
+    provider = ScriptedProvider(PLAN, PLAN, says("Anna Schmidt took 24.5 days."))
+    answer = await (await deploy(provider)).aggregate("Who in Leeds took the most leave?")
+    assert not answer.of("clarification")
+    assert answer.text == "Anna Schmidt took 24.5 days."
 
 
 async def test_a_plan_of_words_alone_is_handed_over_and_never_shown(deploy: Deploy, backend: Backend) -> None:

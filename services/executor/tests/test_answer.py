@@ -39,10 +39,10 @@ async def test_the_callers_principal_reaches_the_tool_beside_its_arguments(deplo
     assert backend.called[0].arguments == "{}"
 
 
-async def test_tier_1_gets_the_tools_of_its_intent_and_escalate(deploy: Deploy) -> None:
+async def test_tier_1_gets_the_tools_of_its_intent_the_search_and_escalate(deploy: Deploy) -> None:
     provider = ScriptedProvider(says("Hello there."))
     await (await deploy(provider)).execute()
-    assert [tool.name for tool in provider.requests[0].prompt.tools] == ["leave_balance", "escalate"]
+    assert [tool.name for tool in provider.requests[0].prompt.tools] == ["leave_balance", "search_handbook", "escalate"]
 
 
 async def test_tier_1_searches_for_rules(deploy: Deploy) -> None:

@@ -12,7 +12,7 @@ from tiermesh_executor.bounce.names import Known, ungrounded_names
 from tiermesh_executor.models.events import StopReason
 from tiermesh_executor.models.provider import ErrorKind, ProviderError
 from tiermesh_executor.models.request import TextPart
-from tiermesh_executor.testing import Backend, Client, ScriptedProvider, calls, says, scores
+from tiermesh_executor.testing import Backend, Client, ScriptedProvider, calls, nobody, says, scores
 
 Deploy = Callable[..., Awaitable[Client]]
 BALANCE = ("leave_balance", {})
@@ -180,3 +180,28 @@ async def test_the_next_tier_gets_what_was_found_marked_as_unverified(deploy: De
     told = str(provider.requests[0].prompt.messages[-1])
     assert "<unverified_findings>" in told
     assert '"days": 24.5' in told
+
+
+async def test_that_somebody_cannot_be_found_is_an_answer_and_no_bounce(deploy: Deploy, backend: Backend) -> None:
+    backend.answer = nobody("Adeline")
+    provider = ScriptedProvider(calls(BALANCE), says("I couldn't find anybody called Adeline. "))
+    answer = await (await deploy(provider)).execute("How many days does Adeline have left?")
+    assert not answer.of("bounce")
+    assert answer.text == "I couldn't find anybody called Adeline. "
+    assert answer.done.answer.complete
+
+
+async def test_a_cannot_about_something_else_is_a_bounce_all_the_same(deploy: Deploy, backend: Backend) -> None:
+    backend.answer = nobody("Adeline")
+    provider = ScriptedProvider(calls(BALANCE), says("I cannot say how long that takes. "))
+    answer = await (await deploy(provider)).execute("How many days does Adeline have left?")
+    assert answer.bounce.cause == "cannot"
+
+
+async def test_two_people_who_cannot_be_found_are_no_calls_that_went_wrong(deploy: Deploy, backend: Backend) -> None:
+    backend.answer = nobody("Adeline")
+    both = calls(("leave_balance", {"employee": "Adeline"}), ("leave_balance", {"employee": "Adeline Jr"}))
+    provider = ScriptedProvider(both, says("I could not find Adeline. "))
+    answer = await (await deploy(provider)).execute("How many days do Adeline and Adeline Jr have left?")
+    assert not answer.of("bounce")
+    assert answer.done.answer.complete

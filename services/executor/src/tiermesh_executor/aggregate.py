@@ -1,10 +1,11 @@
 """Mode AGGREGATE: one bulk call, then its rows in words. SQL does the work; a model at most fills the call."""
 
+import textwrap
 from typing import Protocol
 
 from tiermesh_executor.answer_events import AnswerStop, Ended, ToolProgress, ToolState
 from tiermesh_executor.context import CallContext
-from tiermesh_executor.execution import Execution
+from tiermesh_executor.execution import Execution, Task
 from tiermesh_executor.failures import (
     ContentRefusedError,
     CostLimitError,
@@ -24,7 +25,7 @@ from tiermesh_executor.rewriting import Rewriter
 from tiermesh_executor.tables import Table, in_plain_words
 from tiermesh_executor.telemetry import ExecutorTelemetry
 from tiermesh_executor.tools.calling import Called, ToolRunner
-from tiermesh_executor.tools.catalogue import ClarificationResult, TableResult, bulk_tools
+from tiermesh_executor.tools.catalogue import ClarificationResult, RefusalResult, TableResult, bulk_tools
 from tiermesh_executor.tools.fanout import FanOutGuard
 from tiermesh_executor.tools.rendering import cut, render
 from tiermesh_executor.tools.source import ToolSource
@@ -34,6 +35,7 @@ _PLAN_TRIES = 2
 # A model may know what the slots do not say.
 _TAKE_A_MODEL = frozenset({"SLOTS_INCOMPLETE", "UNKNOWN_NAME", "BAD_DATE_RANGE"})
 _CALL_ID = "aggregate"
+_NAME_CHARACTERS = 60
 
 
 class BulkData(Protocol):
@@ -103,7 +105,7 @@ class AggregateMode:
         definitions, choice = [tool.definition for tool in bulk], bulk[0].name if len(bulk) == 1 else "any"
         system = SYSTEM_TEXTS[self._models.row("plan-aggregate").prompt_version]
         messages = plan.messages(task)
-        problem = "the model made no call"
+        problem, unknown = "the model made no call", None
         for _ in range(_PLAN_TRIES):
             prompt = Prompt(system, messages, definitions, tool_choice=choice)
             turn = await take_turn(self._models, execution, "plan-aggregate", prompt)
@@ -114,11 +116,14 @@ class AggregateMode:
             one: Called = (await runner.run(turn.calls[:1]))[0]
             if isinstance(one.result, TableResult | ClarificationResult):
                 return one.result
-            problem = one.error or "the tool gave no rows"
+            problem, unknown = one.error or "the tool gave no rows", one
             if not one.mendable:
                 raise HandOverError("tool_error", f"{turn.calls[0].name}: {cut(problem, 200)}")
-            results = [ToolResultPart(call.call_id, problem, is_error=True) for call in turn.calls]
+            told = problem if one.result is None else render(one.result)
+            results = [ToolResultPart(call.call_id, told, is_error=True) for call in turn.calls]
             messages = [*messages, turn.message, Message("user", results)]
+        if unknown is not None and unknown.unknown_name and _stands_in(task, unknown.unknown_name):
+            return _who_is_meant(unknown)
         raise HandOverError("slots_incomplete", cut(problem, 300))
 
     async def _narrate(self, execution: Execution, table: Table) -> Ended:
@@ -151,3 +156,17 @@ class AggregateMode:
     @staticmethod
     async def _progress(execution: Execution, state: ToolState, detail: str = "") -> None:
         await execution.outlet.put(ToolProgress(_CALL_ID, "aggregate", state, detail))
+
+
+def _stands_in(task: Task, name: str) -> bool:
+    """Whether the user said a name; one that a model made up is another model's to do better."""
+    said = "\n".join([task.question, *(turn.text for turn in task.turns)])
+    return name.casefold() in said.casefold()
+
+
+def _who_is_meant(unknown: Called) -> ClarificationResult:
+    """Nobody is called so: no tier has other records, and only the user knows better."""
+    nearest = unknown.result.nearest if isinstance(unknown.result, RefusalResult) else ()
+    name = textwrap.shorten(unknown.unknown_name, _NAME_CHARACTERS, placeholder="…")
+    question = f"I find no “{name}” among the records that you may see. Who or what is meant?"
+    return ClarificationResult(question, nearest)

@@ -68,7 +68,12 @@ class AnswerMode:
             )
         if task.tier == 1 and task.intent != "out_of_scope":
             limits = Limits(task.least_confidence, task.least_right)
-            execution.prose.validators = Validators(task.question, limits=limits, evidence=execution.evidence)
+            execution.prose.validators = Validators(
+                task.question,
+                limits=limits,
+                evidence=execution.evidence,
+                unknown_names=lambda: execution.unknown_names,
+            )
         execution.prose.rewrite = Rewriter(self._models, execution.scope, lambda: execution.tables[-1])
         tools = offered(
             await self._tools.list(task.context, execution.scope.deadline),
@@ -108,6 +113,7 @@ class AnswerMode:
                     await execution.ask_back(one.result.question, one.result.options)
                     return Ended(AnswerStop.CLARIFICATION, turn.model)
                 await self._take(execution, one)
+            execution.unknown_names += [one.unknown_name for one in called if one.unknown_name]
             bad_calls += sum(one.mendable and bool(one.error) for one in called)
             self._hand_over_if_stuck(execution, called, bad_calls)
             messages = [*messages, turn.message, Message("user", [_for_model(one) for one in called])]
@@ -169,7 +175,8 @@ class AnswerMode:
         failed = next((one for one in called if one.error and not one.mendable), None)
         if failed is not None:
             raise HandOverError("tool_error", f"{failed.call.name}: {cut(failed.error, 200)}")
-        if bad_calls >= _MAX_BAD_CALLS:
+        # A call for somebody who cannot be found was a good one.
+        if bad_calls - len(execution.unknown_names) >= _MAX_BAD_CALLS:
             raise HandOverError("tool_error", "the model could not make a valid call")
 
 

@@ -67,6 +67,8 @@ class Execution:
     # What else figures may be quoted from: passages, values of other teams' tools.
     texts: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    # Names that tools were asked for and that nobody the caller may see has.
+    unknown_names: list[str] = field(default_factory=list)
     tool_calls: int = 0
     statements: int = 0
     time_to_first_token: float | None = None

@@ -271,3 +271,20 @@ def slots_incomplete(_: Any) -> Any:
         "The measure is missing.",
         metadata={"missing": "measure"},
     )
+
+
+def nobody(
+    name: str, *, nearest: Sequence[str] = ()
+) -> Callable[[tools_pb.CallToolRequest], Awaitable[tools_pb.CallToolResponse]]:
+    """A tool's answer to a call for somebody whom nobody may see or nobody knows."""
+
+    async def answer(_: tools_pb.CallToolRequest) -> tools_pb.CallToolResponse:
+        refusal = tools_pb.CallToolResponse.Refusal(
+            message=f'"{name}" is no person whose records you may see.',
+            argument="employee",
+            nearest=nearest,
+            unknown_name=name,
+        )
+        return tools_pb.CallToolResponse(refusal=refusal)
+
+    return answer

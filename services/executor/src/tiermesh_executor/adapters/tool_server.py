@@ -115,7 +115,7 @@ def _result(response: pb.CallToolResponse) -> ToolResult:  # noqa: PLR0911 - a l
             return ClarificationResult(response.clarification.question, list(response.clarification.options))
         case "refusal":
             refusal = response.refusal
-            return RefusalResult(refusal.message, refusal.argument, list(refusal.nearest))
+            return RefusalResult(refusal.message, refusal.argument, list(refusal.nearest), refusal.unknown_name)
         case "json":
             return JsonResult(response.json)
         case _:

@@ -32,11 +32,22 @@ class Limits:
 class Validators:
     """Of one answer of tier 1."""
 
-    def __init__(self, question: str, *, limits: Limits, evidence: Callable[[], Iterable[str]]) -> None:
-        """`evidence` is what the answer may rest on; empty as long as nothing was looked up."""
+    def __init__(
+        self,
+        question: str,
+        *,
+        limits: Limits,
+        evidence: Callable[[], Iterable[str]],
+        unknown_names: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        """`evidence` is what the answer may rest on; empty as long as nothing was looked up.
+
+        `unknown_names` are those that the tools have said nobody has.
+        """
         self._language = language_of(question)
         self._limits = limits
         self._evidence = evidence
+        self._unknown_names = unknown_names
 
     def check_confidence(self, said: Stated | None) -> None:
         """Raises HandOverError when less was stated than is asked for, or it stands for less."""
@@ -52,7 +63,13 @@ class Validators:
             raise HandOverError("low_confidence", detail)
 
     def check_first(self, sentence: str) -> None:
-        """The answer's first sentence says whether it is one. Raises HandOverError."""
+        """The answer's first sentence says whether it is one. Raises HandOverError.
+
+        That somebody whom nobody has heard of cannot be found is an answer: the next tier has the same records.
+        """
+        said = sentence.casefold()
+        if any(name.casefold() in said for name in self._unknown_names()):
+            return
         if _CANNOT.search(sentence):
             raise HandOverError("cannot", "the model said that it cannot answer")
 

@@ -40,6 +40,11 @@ class Called:
     # The same call was answered before in this execution.
     repeated: bool = False
 
+    @property
+    def unknown_name(self) -> str:
+        """The name in the call that nobody the caller may see has; empty where that was not the matter."""
+        return self.result.unknown_name if isinstance(self.result, RefusalResult) else ""
+
 
 class ToolRunner:
     """The tools of one execution."""

@@ -79,6 +79,8 @@ class RefusalResult:
     message: str
     argument: str = ""
     nearest: Sequence[str] = ()
+    # A name that nobody and no place the caller may see has: no other model finds it either.
+    unknown_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +189,8 @@ def _allowed(tool: Tool, bulk_only: bool, speculative: bool) -> bool:
 
 
 def _suits(tool: Tool, intent: str) -> bool:
-    if not tool.intents or not intent or intent in tool.intents:
-        return True
-    return tool.kind is ToolKind.SEARCH and "policy" in intent.split(".")
+    # What nothing is kept of, the documents may still tell of: a search is offered whatever is asked.
+    return not tool.intents or not intent or intent in tool.intents or tool.kind is ToolKind.SEARCH
 
 
 def bulk_tools(tools: Iterable[Tool], *, domain: str, intent: str) -> list[Tool]:

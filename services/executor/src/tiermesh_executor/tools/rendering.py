@@ -32,7 +32,7 @@ def render(result: ToolResult) -> str:
             return _compact({"proposal": action, "summary": cut(summary, 2_000), "notes": [note]})
         case ClarificationResult(question, options):
             return _compact({"question_to_user": question, "options": list(options)})
-        case RefusalResult(message, argument, nearest):
+        case RefusalResult(message, argument, nearest, _):
             return _compact({"error": message, "argument": argument, "nearest": list(nearest)})
         case JsonResult(text):
             return cut(text, MODEL_CHARACTERS)
