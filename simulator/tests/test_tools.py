@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from anthropic import AsyncAnthropic
 from anthropic.types import Message
+from tiermesh_simulator.rules.courtesy import bare
+from tiermesh_simulator.rules.entities import people_in
 
 Tools = list[dict[str, Any]]
 
@@ -232,3 +234,98 @@ async def test_findings_of_another_model_do_not_replace_a_look_up(client: AsyncA
 async def test_what_stands_in_a_department_is_no_person(client: AsyncAnthropic, tools: Tools) -> None:
     message = await ask(client, "Who took the most leave in Sales this year?", tools)
     assert calls(message)[0][1]["department"] == "Sales"
+
+
+@pytest.mark.parametrize(
+    ("said", "question"),
+    [
+        ("Dear People Team, how many leave days do I have left? With best wishes, Henrietta", "leave days do I have"),
+        ("Hi, hope your week is going well! Who is away? Cheers, and sorry for the bother, Lorraine", "Who is away?"),
+        ("Thank you kindly.", "Thank you kindly."),
+        ("Draft a thank you note to Anna", "Draft a thank you note to Anna"),
+    ],
+)
+def test_courtesies_around_a_question_are_no_part_of_it(said: str, question: str) -> None:
+    found = bare(said)
+    assert question in found
+    assert not {"Henrietta", "Lorraine", "People Team"} & set(people_in(found))
+
+
+@pytest.mark.parametrize(
+    ("question", "people"),
+    [
+        ("Adeline out which days in Aug?", ["Adeline"]),
+        ("Cheapest quarter for travel?", []),
+        ("Need a letter for my bank", []),
+        ("pull the payslip for April, Margaret needs it for the mortgage", []),
+        ("claims filed by the Singapore and Kuala Lumpur offices", []),
+        ("Is Baumann's spending out of line?", ["Baumann"]),
+    ],
+)
+def test_a_capital_alone_makes_no_person(question: str, people: list[str]) -> None:
+    assert people_in(question) == people
+
+
+def nobody(name: str, *nearest: str) -> dict[str, Any]:
+    error = {"error": f'"{name}" is no person whose records you may see.', "argument": "employee", "nearest": nearest}
+    return {"content": json.dumps(error), "is_error": True}
+
+
+async def test_nobody_else_is_looked_up_for_somebody_who_is_not_known(client: AsyncAnthropic, tools: Tools) -> None:
+    stranger = await turn(client, tools, "What is Leeds' leave balance?", nobody("Leeds", "Sales"))
+    assert calls(stranger) == []
+    assert stranger.content[0].text == (
+        "I could not find “Leeds” among the records that you may see. Did you mean Sales?"
+    )
+    slip = await turn(client, tools, "What is Asha Roa's leave balance?", nobody("Asha Roa", "Asha Rao"))
+    assert calls(slip) == [("leave_balance", {"employee": "Asha Rao"})]
+
+
+SEARCH = {
+    "name": "handbook_search",
+    "description": "Searches the handbook.",
+    "input_schema": {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
+}
+
+
+async def test_with_documents_alone_they_are_searched_whatever_is_asked(client: AsyncAnthropic) -> None:
+    message = await ask(client, "does that half hour count double", [SEARCH])
+    assert [name for name, _ in calls(message)] == ["handbook_search"]
+
+
+async def test_silent_documents_make_a_small_model_hand_over_and_no_answer(
+    client: AsyncAnthropic, tools: Tools
+) -> None:
+    offered = [SEARCH, next(tool for tool in tools if tool["name"] == "escalate")]
+    offered.append(next(tool for tool in tools if tool["name"] == "leave_balance"))
+    said: list[Any] = [{"role": "user", "content": "Where does my promotion case stand?"}]
+    first = await ask(client, "", offered, messages=said, model="claude-haiku-4-5")
+    (use,) = [block for block in first.content if block.type == "tool_use"]
+    assert use.name == "handbook_search"
+    passages = json.dumps({"passages": [{"title": "Travel", "text": "Trains are preferred."}]})
+    said += [{"role": "assistant", "content": [use.model_dump(exclude_none=True)]}]
+    said += [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": use.id, "content": passages}]}]
+    second = await ask(client, "", offered, messages=said, model="claude-haiku-4-5")
+    assert [name for name, _ in calls(second)] == ["escalate"]
+    large = await ask(client, "", offered, messages=said)
+    assert calls(large) == []
+
+
+async def test_one_fitting_tool_alone_is_called(client: AsyncAnthropic) -> None:
+    tickets = {
+        "name": "tickets",
+        "description": "Tickets of one person.",
+        "input_schema": {
+            "type": "object",
+            "properties": {"status": {"enum": ["open", "closed"]}, "employee": {"type": "string"}},
+        },
+    }
+    message = await ask(client, "how many tickets do I have open", [tickets])
+    assert calls(message) == [("tickets", {"status": "open"})]
+
+
+async def test_to_plan_is_hard_and_a_plan_is_a_thing(client: AsyncAnthropic, tools: Tools) -> None:
+    thing = await ask(client, "Show the bonus plan for my team", tools, model="claude-haiku-4-5")
+    work = await ask(client, "Please plan my leave around the holidays", tools, model="claude-haiku-4-5")
+    assert "escalate" not in [name for name, _ in calls(thing)]
+    assert [name for name, _ in calls(work)] == ["escalate"]

@@ -13,8 +13,9 @@ from tiermesh_simulator.rules.lexicon import best_likeness, content_words, words
 from tiermesh_simulator.wordlist import word_set
 
 ESCALATE: Final = "escalate"
-# Below this no tool fits.
-LEAST: Final = 1.6
+# Below this none of a dozen tools fits.
+_LEAST: Final = 1.6
+_DOZEN: Final = 12
 
 _MANY: Final = re.compile(
     r"\b(most|least|fewest|top|bottom|highest|lowest|how many|how much|total|sum|average|mean|per|each|compare"
@@ -150,6 +151,11 @@ def _rarity(word: str, tools: Sequence[ToolDoc]) -> float:
     return math.log(1 + (len(tools) + 1) / (having + 1)) if having else 0.0
 
 
+def least(tools: Sequence[ToolDoc]) -> float:
+    """Return the score below which no tool fits: with few tools no word is rare, and all scores are lower."""
+    return _LEAST * math.log(1 + (min(len(tools), _DOZEN) + 1) / 2) / math.log(1 + (_DOZEN + 1) / 2)
+
+
 def is_about_many(question: str) -> bool:
     """Return whether a question needs figures over several records or people."""
     if _OWN.search(question) and _STORED.search(question) and not _MY_PEOPLE.search(question):
@@ -208,7 +214,7 @@ def _breadth(tool: ToolDoc, *, many: bool, single: bool, what_if: bool) -> float
 def pick(tools: Sequence[ToolDoc], question: str) -> ToolDoc | None:
     """Return the tool that fits; None when none does."""
     ranked = rank_tools(tools, question)
-    return ranked[0][1] if ranked and ranked[0][0] >= LEAST else None
+    return ranked[0][1] if ranked and ranked[0][0] >= least(tools) else None
 
 
 def clauses_of(question: str) -> list[str]:

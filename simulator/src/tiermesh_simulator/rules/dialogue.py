@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from tiermesh_simulator.request import Block, MessagesRequest, Turn
+from tiermesh_simulator.rules.courtesy import bare
 from tiermesh_simulator.rules.dates import today_in
 from tiermesh_simulator.rules.lexicon import content_words
 
@@ -91,8 +92,8 @@ def _question(text: str, rest: str) -> str:
     for pattern in (_TAGGED, _LABELLED):
         found = pattern.findall(text)
         if found:
-            return str(found[-1]).strip()
-    return rest.strip() or text.strip()
+            return bare(str(found[-1]).strip())
+    return bare(rest.strip()) or text.strip()
 
 
 def _calls(turns: Sequence[Turn]) -> Sequence[Call]:

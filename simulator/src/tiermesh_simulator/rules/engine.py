@@ -17,7 +17,6 @@ from tiermesh_simulator.rules import talk
 from tiermesh_simulator.rules.arguments import fill
 from tiermesh_simulator.rules.choice import (
     ESCALATE,
-    LEAST,
     ToolDoc,
     asks_rules,
     asks_what_if,
@@ -25,6 +24,7 @@ from tiermesh_simulator.rules.choice import (
     clauses_of,
     describe,
     is_about_many,
+    least,
     pick,
     rank_tools,
 )
@@ -33,6 +33,8 @@ from tiermesh_simulator.rules.dialogue import Call, Dialogue, read_dialogue
 from tiermesh_simulator.rules.entities import people_in
 from tiermesh_simulator.rules.fitting import fitting, missing
 from tiermesh_simulator.rules.lexicon import content_words, words
+from tiermesh_simulator.rules.mending import mended_arguments
+from tiermesh_simulator.rules.quoting import NOTHING_SAID, word_passages
 from tiermesh_simulator.rules.results import Refusal, Table, read_result, read_value
 from tiermesh_simulator.rules.structured import StructuredWriter
 from tiermesh_simulator.rules.wording import word_results
@@ -42,6 +44,7 @@ MOST_CALLS: Final = 50
 _MOST_PARTS: Final = 3
 _TOLD: Final = re.compile(r"\balways call (?:the|a|this) tool\b|\byou must call\b", re.IGNORECASE)
 _FIGURE: Final = re.compile(r"\d+")
+_NO_RECORDS: Final = "missing: no tool here has records of that"
 _CONFIDENCE: Final = "<confidence>"
 
 
@@ -94,13 +97,16 @@ class RuleEngine:
         usable = [tool for tool in tools if tool.name != ESCALATE]
         if request.tool_choice["type"] == "tool":
             tool = by_name[str(request.tool_choice["name"])]
-            return [(tool, self._arguments(tool, dialogue))]
+            return [(tool, _mended_last(tool, dialogue) or self._arguments(tool, dialogue))]
+        hands_over = model_class == "haiku" and self._escalate and ESCALATE in by_name
         if dialogue.calls and not forced:
+            if hands_over and _found_nothing(dialogue, usable):
+                return [(by_name[ESCALATE], _reasoned(by_name[ESCALATE], _NO_RECORDS, dialogue))]
             return _next_calls(dialogue, usable)
         if not forced and talk.small_talk(dialogue.question) is not None:
             return []
         reason = talk.looks_hard(dialogue.question, has_history=bool(dialogue.earlier))
-        if model_class == "haiku" and self._escalate and ESCALATE in by_name and reason is not None:
+        if hands_over and reason is not None:
             return [(by_name[ESCALATE], _reasoned(by_name[ESCALATE], reason, dialogue))]
         if (dialogue.embedded or talk.asks_draft(dialogue.question)) and not forced:
             return []
@@ -141,15 +147,17 @@ def _unfilled(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[str]:
     """Return what a write still has to be told before its tool can be called."""
     if not asks_write(dialogue.question):
         return []
-    ranked = [tool for score, tool in rank_tools(tools, dialogue.context) if score >= LEAST and tool.write]
+    ranked = [tool for score, tool in rank_tools(tools, dialogue.context) if score >= least(tools) and tool.write]
     return missing(ranked[0].schema, _filled(ranked[0], dialogue)) if ranked else []
 
 
-def _first_calls(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[tuple[ToolDoc, Mapping[str, Any]]]:
+def _first_calls(  # noqa: PLR0911 - a list of cases
+    dialogue: Dialogue, tools: Sequence[ToolDoc]
+) -> list[tuple[ToolDoc, Mapping[str, Any]]]:
     """Pick the tool, or one per part of a double question, or one call per named person."""
     clauses = clauses_of(dialogue.question)
     search = next((tool for tool in tools if tool.search and not tool.keyed), None)
-    if search is not None and asks_rules(dialogue.question):
+    if search is not None and (asks_rules(dialogue.question) or _documents_alone(tools)):
         return _searches(search, tools, dialogue, clauses)
     if len(clauses) > 1:
         picked = [(clause, pick(tools, clause)) for clause in clauses]
@@ -161,7 +169,7 @@ def _first_calls(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[tuple[Too
             ]
             return [(tool, arguments) for tool, arguments in made if arguments is not None]
     for score, tool in rank_tools(tools, dialogue.context):
-        if score < LEAST:
+        if score < least(tools):
             break
         people = people_in(dialogue.question)
         if tool.entity and len(people) > 1:
@@ -173,7 +181,25 @@ def _first_calls(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> list[tuple[Too
         if tool.write:
             # What is missing has to be asked for, not looked up elsewhere.
             return []
+    if search is not None and (_documents_alone(tools) or talk.in_domain(dialogue.question)):
+        # Of what no record tells the documents may.
+        arguments = fitting(search.schema, _filled(search, dialogue))
+        return [] if arguments is None else [(search, arguments)]
     return []
+
+
+def _found_nothing(dialogue: Dialogue, tools: Sequence[ToolDoc]) -> bool:
+    """Whether the documents were all there was to look in, for what is no question of rules, and they are silent."""
+    if asks_rules(dialogue.question) or _documents_alone(tools):
+        return False
+    told = [(read_result(call.result, failed=call.failed), _asked(call, dialogue)) for call in dialogue.calls]
+    return all(
+        isinstance(result, tuple) and word_passages(result, question) == NOTHING_SAID for result, question in told
+    )
+
+
+def _documents_alone(tools: Sequence[ToolDoc]) -> bool:
+    return all(tool.search for tool in tools)
 
 
 def _searches(
@@ -184,7 +210,7 @@ def _searches(
         clauses = [dialogue.question]
     found: list[tuple[ToolDoc, Mapping[str, Any]]] = []
     for position, clause in enumerate(clauses[:_MOST_PARTS]):
-        if asks_rules(clause):
+        if asks_rules(clause) or _documents_alone(tools):
             topic = f" ({' '.join(content_words(clauses[0])[:4])})" if position else ""
             arguments = fitting(search.schema, _filled(search, dialogue, question=f"{clause}{topic}"))
             found += [] if arguments is None else [(search, arguments)]
@@ -213,7 +239,7 @@ def _next_calls(  # noqa: PLR0911 - a list of cases
     result = read_result(last.result, failed=last.failed)
     if isinstance(result, Refusal):
         tries = sum(call.tool == last.tool for call in dialogue.calls)
-        mended = _mended(last.arguments, result)
+        mended = mended_arguments(last.arguments, result)
         if tries == 1 and mended is not None and last.tool in by_name:
             fit = fitting(by_name[last.tool].schema, mended)
             return [] if fit is None else [(by_name[last.tool], fit)]
@@ -229,6 +255,16 @@ def _next_calls(  # noqa: PLR0911 - a list of cases
     if tool is None or not names:
         return []
     return [(tool, _filled(tool, dialogue, person=name)) for name in names[:MOST_CALLS]]
+
+
+def _mended_last(tool: ToolDoc, dialogue: Dialogue) -> Mapping[str, Any] | None:
+    """The last call of a tool that must be called, mended by what it was refused for."""
+    last = dialogue.calls[-1] if dialogue.calls else None
+    result = None if last is None else read_result(last.result, failed=last.failed)
+    if last is None or last.tool != tool.name or not isinstance(result, Refusal):
+        return None
+    mended = mended_arguments(last.arguments, result)
+    return None if mended is None else fitting(tool.schema, mended)
 
 
 def _write_to(table: Table, last: Call, tools: Sequence[ToolDoc]) -> list[tuple[ToolDoc, Mapping[str, Any]]]:
@@ -255,34 +291,6 @@ def _names_of(table: Table) -> list[str]:
     if not wanted:
         return []
     return list(dict.fromkeys(value for row in table.rows if (value := row[wanted[0]]) is not None))
-
-
-def _mended(arguments: Mapping[str, Any], refusal: Refusal) -> Mapping[str, Any] | None:
-    """Put the nearest valid value where the tool said that a wrong one stands."""
-    if not refusal.nearest:
-        return None
-    path = [step for step in re.split(r"[.\[\]]+", refusal.argument) if step]
-    if not path:
-        path = [key for key, value in arguments.items() if isinstance(value, str)][:1]
-    if not path:
-        return None
-    copy: Any = json.loads(json.dumps(arguments))
-    target: Any = copy
-    for step in path[:-1]:
-        known = target.get(step) if isinstance(target, dict) else None
-        if isinstance(target, list) and step.isdigit() and int(step) < len(target):
-            known = target[int(step)]
-        if not isinstance(known, (dict, list)):
-            return None
-        target = known
-    last = path[-1]
-    if isinstance(target, list):
-        if not last.isdigit() or int(last) >= len(target):
-            return None
-        target[int(last)] = refusal.nearest[0]
-    else:
-        target[last] = [refusal.nearest[0]] if isinstance(target.get(last), list) else refusal.nearest[0]
-    return copy if isinstance(copy, dict) else None
 
 
 def _reasoned(tool: ToolDoc, reason: str, dialogue: Dialogue) -> Mapping[str, Any]:

@@ -17,7 +17,19 @@ _GROUP_AFTER: Final = re.compile(
     r"(?<!['’])\b(?:the\s+)?([A-Za-z][\w&]*(?:\s+[A-Z][\w&]*)?)\s+(?:team|department|dept|division|unit)\b"
 )
 _GROUP_BEFORE: Final = re.compile(r"\b(?:team|department|division|unit)\s+([A-Z][\w&]*(?:\s+[A-Z][\w&]*)?)")
-_WITHIN: Final = re.compile(r"\b(?:in|across|within) (?:the )?([A-Z][a-z]+)\b")
+_WITHIN: Final = re.compile(
+    r"\b(?:in|across|within|(?:colleagues|people|employees|staff|folks) (?:of|from|at)) (?:the )?([A-Z][a-z]+)\b"
+)
+# "the Singapore and Kuala Lumpur offices"
+_OFFICES: Final = re.compile(
+    r"\b((?:[A-Z][\w&]+(?: [A-Z][\w&]+)?(?:, (?:and |or )?| and | or ))*[A-Z][\w&]+(?: [A-Z][\w&]+)?) "
+    r"(?:offices?|sites?|branch(?:es)?)\b"
+)
+# Every first word of a sentence has a capital; these endings are seldom a name's.
+_SENTENCE: Final = re.compile(r"(?:^|[.?!;:]\s+|\n)\W*$")
+_NO_NAMES_END: Final = re.compile(r"(?:est|ly|ing|ed|ions?|ments?|able|ive)$")
+# "Margaret needs it for the mortgage" says why, not whose.
+_WANTS: Final = re.compile(r"^ (?:needs?|wants?|asked|asks|said|says|told|would like)\b", re.IGNORECASE)
 _LIMIT: Final = re.compile(
     r"\b(?:top|first|bottom|last|best|worst|the)\s+(\d{1,4}|one|two|three|four|five|six|seven|eight|nine|ten|twelve)\b"
     r"(?!\s*(?:day|week|month|year|hour|%|percent|st\b|nd\b|rd\b|th\b))",
@@ -39,7 +51,10 @@ _NO_NAME: Final = word_set(
     "any all every each top only same monday tuesday wednesday thursday friday saturday sunday january "
     "february march april june july august september october november december today yesterday tomorrow this "
     "last next leave sick annual q1 q2 q3 q4 let also then now there it its that these those am file request "
-    "raise question team department remote payslip policy"
+    "raise question team department remote payslip policy need many most more less fewer several some both none much "
+    "latest new old current fine sorry cheers great okay ok right well perfect quick please regards sincerely yours "
+    "jan feb mar apr jun jul aug sep sept oct nov dec christmas easter juneteenth diwali thanksgiving ramadan eid "
+    "pull send check see look whats whos"
 )
 # What parts of companies are commonly called; written with a capital, they are such a part.
 _FUNCTION: Final = re.compile(
@@ -52,6 +67,7 @@ _NO_GROUP: Final = word_set("my our the your this that each every which what per
 def groups_in(text: str) -> list[str]:
     """Return the teams or departments that a text names."""
     found = [match for pattern in (_GROUP_AFTER, _GROUP_BEFORE, _WITHIN, _FUNCTION) for match in pattern.findall(text)]
+    found += [each for match in _OFFICES.findall(text) for each in re.split(r", (?:and |or )?| and | or ", match)]
     kept = [name.strip() for name in found if not {name.split()[0].lower()} & (_NO_GROUP | _NO_NAME)]
     return list(dict.fromkeys(name[0].upper() + name[1:] for name in kept))
 
@@ -66,7 +82,10 @@ def people_in(text: str) -> list[str]:
     groups = {group.lower() for group in groups_in(text)}
     found = _ID.findall(text) + _QUOTED.findall(text)
     for match in _CAPITALISED.finditer(text):
+        before, after = text[: match.start()], text[match.end() :]
         name = match.group().split()
+        if _WANTS.match(after) or (len(name) == 1 and _SENTENCE.search(before) and _NO_NAMES_END.search(name[0])):
+            continue
         while name and name[0].lower() in _NO_NAME:
             name = name[1:]
         while name and name[-1].lower() in _NO_NAME:

@@ -17,6 +17,7 @@ _ARGUMENT: Final = re.compile(
     r"(?:argument|field|property|parameter)\s+[`'\"]?([A-Za-z_][\w.\[\]]*)[`'\"]?", re.IGNORECASE
 )
 
+_STRANGER: Final = re.compile(r"\W*[\"“](.{1,80}?)[\"”] is no (?:person|department)\b")
 _IDENTITIES: Final = frozenset(
     {"year", "month", "quarter", "week", "day", "date", "rank", "position", "level", "below"}
 )
@@ -57,6 +58,12 @@ class Refusal:
     message: str
     argument: str = ""
     nearest: Sequence[str] = ()
+
+    @property
+    def stranger(self) -> str:
+        """The name of somebody, or of a place, that the tool does not know; empty when something else is wrong."""
+        found = _STRANGER.match(self.message)
+        return found.group(1) if found else ""
 
 
 @dataclass(frozen=True, slots=True)

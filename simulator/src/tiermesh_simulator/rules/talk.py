@@ -20,8 +20,13 @@ _DRAFT_ASKED: Final = re.compile(
 )
 _DRAFT_OF: Final = re.compile(r"\b(?:draft|write|compose|word)\s+(?:me\s+)?(.+?)[.?!]*$", re.IGNORECASE)
 _HARD: Final = re.compile(
-    r"\b(why|what if|what would|should i|should we|plan|draft|explain|analyse|analyze|recommend|advise|strategy"
+    r"\b(why|what if|what would|should i|should we|draft|explain|analyse|analyze|recommend|advise|strategy"
     r"|pros and cons|harass\w*|dismiss\w*|discriminat\w*|unfair|dispute|grievance|whistle\w*|legal|sue|burn\w*out)\b",
+    re.IGNORECASE,
+)
+# To plan is work, a plan is a thing.
+_PLAN: Final = re.compile(
+    r"(?:^\W*|\b(?:please|me|to|and|you|let['’]?s|us|then) )plan(?:ning)?\b(?! (?:of|for|document|says?)\b)",
     re.IGNORECASE,
 )
 _VAGUE: Final = re.compile(
@@ -61,9 +66,9 @@ def looks_hard(question: str, *, has_history: bool) -> str | None:
     """Return why a question is beyond a small model; None when it is not."""
     if _VAGUE.search(question) and not has_history:
         return "ambiguous: the question does not say what it is about"
-    match = _HARD.search(question)
+    match = _HARD.search(question) or _PLAN.search(question)
     if match is not None:
-        return f"multi_step: “{match.group().lower()}” needs judgement or several dependent steps"
+        return f"multi_step: “{match.group().strip().lower()}” needs judgement or several dependent steps"
     if question.count("?") > 1:
         return "multi_step: several questions at once"
     return None

@@ -48,6 +48,9 @@ def word_result(result: Result, question: str, today: date | None = None) -> str
 
 def _refused(refusal: Refusal) -> str:
     """A refusal in plain words: what a tool says about its arguments is not for people."""
+    if refusal.stranger:
+        near = f" Did you mean {_either(refusal.nearest[:3])}?" if refusal.nearest else ""
+        return f"I could not find “{refusal.stranger}” among the records that you may see.{near}"
     message = refusal.message.strip().rstrip(".")
     if refusal.nearest and not any("_" in name for name in refusal.nearest):
         return f"{NOT_LOOKED_UP} Did you mean {_either(refusal.nearest[:3])}?"
