@@ -28,7 +28,7 @@ from tiermesh.tools.v1 import tools_service_pb2, tools_service_pb2_grpc
 from bench.chain.shape import Shape
 
 ROLES = ("classifier", "aggregator", "executor-tier1", "executor-tier2", "suggester", "gateway")
-_PILL_TEXT = '{"pills": [' + ", ".join(['{"kind": "compare", "text": "How many days did my team take?"}'] * 6) + "]}"
+_PILL_TEXT = '{"pills": [' + ", ".join(['"compare: How many days did my team take?"'] * 6) + "]}"
 Recording = Mapping[str, "Recorded"]
 
 

@@ -191,3 +191,15 @@ async def test_whatever_the_schema_the_output_fits_it(schema: dict[str, Any]) ->
         AsyncAnthropic(base_url=url, api_key="k") as sdk,
     ):
         await write(sdk, schema, "Who took the most leave?")
+
+
+async def test_pills_that_are_to_begin_with_their_kind_do(client: AsyncAnthropic) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"pills": {"type": "array", "items": {"type": "string", "description": "kind: question"}}},
+        "required": ["pills"],
+        "additionalProperties": False,
+    }
+    pills = (await write(client, schema, "Who took the most leave this year?", "Write 6 pills."))["pills"]
+    assert len(pills) == 6
+    assert {pill.partition(": ")[0] for pill in pills} == {"drill_down", "compare", "act", "explain"}

@@ -221,7 +221,7 @@ PARSERS: Sequence[Target] = (
     Target("figures", figures, ("It was 1.234,5 € (twelve and a half %), up 3/4 since 29 Feb.", "1e5 ½ -−3")),
     Target("graphql", graphql, DOCUMENTS),
     Target("markdown", markdown_of_a_report, ("[a](javascript:x) <b onx=1> `c` | t |\n|---|", "![x](data:y)")),
-    Target("pills", pills, ('{"pills": [{"text": "What?", "kind": "drill_down"}, {"text"', '[{"text": "a"}, null]')),
+    Target("pills", pills, ('{"pills": ["drill_down: What?", "act: Wh', '["explain: a", null, {}]')),
     Target(
         "tokens", tokens, ('{"alg":"EdDSA","kid":"k"}\n{"sub":"E1","aud":"x","exp":1}\nsig', '{"alg":"none"}\n{}\n')
     ),

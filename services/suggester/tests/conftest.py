@@ -40,10 +40,10 @@ class ScriptedExecutor(executor_service_pb2_grpc.ExecutorServiceServicer):
     reply: str = json.dumps(
         {
             "pills": [
-                {"text": BY_DEPARTMENT, "kind": "drill_down"},
-                {"text": WITH_LAST_YEAR, "kind": "compare"},
-                {"text": CARRY_OVER, "kind": "explain"},
-                {"text": BOOK, "kind": "act"},
+                f"drill_down: {BY_DEPARTMENT}",
+                f"compare: {WITH_LAST_YEAR}",
+                f"explain: {CARRY_OVER}",
+                f"act: {BOOK}",
             ]
         }
     )

@@ -31,7 +31,7 @@ async def suggested(
 
 
 def writes(stage: Any, *entries: tuple[str, str]) -> None:
-    stage.executor.reply = json.dumps({"pills": [{"text": text, "kind": kind} for text, kind in entries]})
+    stage.executor.reply = json.dumps({"pills": [f"{kind}: {text}" for text, kind in entries]})
 
 
 def completed() -> pb.SuggestRequest:

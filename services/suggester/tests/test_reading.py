@@ -23,39 +23,38 @@ def read(text: str, dropped: Dropped | None = None, size: int = 10_000) -> list[
     return found
 
 
-def test_a_candidate_is_there_as_soon_as_its_object_is_whole() -> None:
+def test_a_candidate_is_there_as_soon_as_its_text_is_whole() -> None:
     reader = CandidateReader(Dropped())
-    assert reader.feed('{"pills": [{"text": "By depart') == []
-    assert reader.feed('ment?", "kind": "drill_down"') == []
-    assert reader.feed("}") == [Candidate("By department?", "drill_down")]
-    assert reader.feed(', {"text": "And }]\\" last year?", "kind": "compare"}]}') == [
-        Candidate('And }]" last year?', "compare")
-    ]
+    assert reader.feed('{"pills": ["drill_down: By depart') == []
+    assert reader.feed("ment?") == []
+    assert reader.feed('"') == [Candidate("By department?", "drill_down")]
+    assert reader.feed(', "compare: And }]\\" last year: why?"]}') == [Candidate('And }]" last year: why?', "compare")]
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
 def test_pieces_of_any_size_give_the_same_candidates(size: int) -> None:
-    text = pills({"text": "Über die Abteilung?", "kind": "explain"}, {"kind": "act", "text": 'a "b" {c}'})
+    text = pills("explain: Über die Abteilung?", 'act: a "b" {c}')
     assert [candidate.text for candidate in read(text, size=size)] == ["Über die Abteilung?", 'a "b" {c}']
 
 
 def test_entries_that_fit_are_read_and_the_others_counted() -> None:
     dropped = Dropped()
     entries = (
-        {"text": "By  department?", "kind": "drill_down"},
-        {"text": 7, "kind": "act"},
-        {"kind": "act"},
+        "drill_down: By  department?",
         "x",
+        "other: What?",
+        "Compare by department",
+        {"text": "By month?", "kind": "act"},
         None,
         4,
     )
     assert read(pills(*entries), dropped) == [Candidate("By department?", "drill_down")]
-    assert dropped.counts == {"not_json": 5}
+    assert dropped.counts == {"not_json": 6}
 
 
 def test_a_model_that_returns_200_pills_is_not_read_to_the_end() -> None:
     dropped = Dropped()
-    text = pills(*({"text": f"Question {number}?", "kind": "act"} for number in range(200)))
+    text = pills(*(f"act: Question {number}?" for number in range(200)))
     assert len(read(text, dropped, size=50)) == MAX_CANDIDATES
     assert dropped.counts == {"too_many": 200 - MAX_CANDIDATES}
 
@@ -66,18 +65,18 @@ def test_a_model_that_returns_none_gives_none() -> None:
     assert dropped.counts == {}
 
 
-@pytest.mark.parametrize("text", ["Sure! Here are", "", "{}", '{"answer": [1]}', '{"pills": [{"text": "cut o'])
+@pytest.mark.parametrize("text", ["Sure! Here are", "", "{}", '{"answer": [1]}', '{"pills": ["act: cut o'])
 def test_what_is_no_list_of_pills_or_cut_is_counted(text: str) -> None:
     dropped = Dropped()
     assert read(text, dropped, size=5) == []
     assert dropped.counts == {"not_json": 1}
 
 
-def test_an_endless_object_is_given_up() -> None:
+def test_an_endless_text_is_given_up() -> None:
     reader = CandidateReader(Dropped())
-    reader.feed('{"pills": [{"text": "')
+    reader.feed('{"pills": ["act: ')
     reader.feed("x" * (MAX_OPEN_CHARACTERS + 1))
-    assert reader.feed('", "kind": "act"}, {"text": "And?", "kind": "act"}]}') == []
+    assert reader.feed('", "act: And?"]}') == []
 
 
 @given(st.text() | st.recursive(st.none() | st.booleans() | st.text(), st.lists).map(json.dumps), st.integers(1, 9))

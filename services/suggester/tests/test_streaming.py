@@ -26,7 +26,7 @@ MODEL, FALLBACK = pill_pb2.PILL_SOURCE_MODEL, pill_pb2.PILL_SOURCE_FALLBACK
 
 
 def entry(text: str, kind: str = "drill_down") -> str:
-    return json.dumps({"text": text, "kind": kind})
+    return json.dumps(f"{kind}: {text}")
 
 
 class Telling:
@@ -87,7 +87,7 @@ async def test_a_pill_goes_out_while_the_model_still_writes_the_next(stage: Any)
 
 async def test_a_pill_that_went_out_stays_when_the_model_breaks_off_after_it(stage: Any) -> None:
     broken = RpcError(grpc.StatusCode.FAILED_PRECONDITION, "OUTPUT_NOT_VALID", "cut")
-    stage.executor.pieces = [f'{{"pills": [{entry(BY_DEPARTMENT)}, {{"text": "And', broken]
+    stage.executor.pieces = [f'{{"pills": [{entry(BY_DEPARTMENT)}, "act: And', broken]
     stage.executor.go.set()
     *pills, done = await rest_of(stage.suggest(Telling(stage.begin()).requests()))
     assert [event.pill.source for event in pills] == [MODEL, FALLBACK, FALLBACK]

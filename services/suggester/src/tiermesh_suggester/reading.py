@@ -11,7 +11,7 @@ from tiermesh_suggester.candidates import KINDS, Candidate, Dropped
 
 # A model that writes more than this is not read to the end.
 MAX_CANDIDATES = 12
-# An object that has not ended by then is no candidate.
+# A text that has not ended by then is no candidate.
 MAX_OPEN_CHARACTERS = 4096
 
 _DECODER = json.JSONDecoder()
@@ -21,7 +21,7 @@ _BETWEEN = re.compile(r"[\s,]*")
 
 @dataclass
 class CandidateReader:
-    """Takes `{"pills": [{"text", "kind"}, …]}` in pieces; gives each candidate when its object is whole."""
+    """Takes `{"pills": ["kind: text", …]}` in pieces; gives each candidate when its text is whole."""
 
     dropped: Dropped
     _rest: str = ""
@@ -73,7 +73,7 @@ class CandidateReader:
             if len(self._rest) > MAX_OPEN_CHARACTERS:
                 self.close()
             return None
-        # A number or a word may go on in the next piece; objects, the only entries that count, end by themselves.
+        # A number or a word may go on in the next piece; texts, the only entries that count, end by themselves.
         if not isinstance(entry, dict | list | str) and end == len(self._rest):
             return None
         self._rest = self._rest[end:]
@@ -81,6 +81,8 @@ class CandidateReader:
 
 
 def _candidate(entry: Any) -> Candidate | None:
-    if not isinstance(entry, dict) or not isinstance(entry.get("text"), str) or entry.get("kind") not in KINDS:
+    if not isinstance(entry, str):
         return None
-    return Candidate(" ".join(entry["text"].split()), entry["kind"])
+    kind, colon, text = entry.partition(":")
+    known = next((each for each in KINDS if each == kind.strip().lower()), None)
+    return Candidate(" ".join(text.split()), known) if colon and known is not None else None

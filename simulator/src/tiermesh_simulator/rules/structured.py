@@ -174,6 +174,8 @@ class StructuredWriter:
     def _pills(self, items: Mapping[str, Any], text_key: str, count: int) -> list[Any]:
         properties: Mapping[str, Any] = items.get("properties") or {}
         kind_key, kinds = "", list(pills.KINDS)
+        # Texts that are to begin with their kind say so.
+        led = str(items.get("description", "")).lower().startswith("kind:")
         for key, sub in properties.items():
             values = [str(value) for value in self._resolved(sub).get("enum") or ()]
             if set(values) & set(pills.KINDS):
@@ -181,7 +183,7 @@ class StructuredWriter:
         made: list[Any] = []
         for kind, text in pills.mixed(self._dialogue, kinds, count):
             if not text_key:
-                made.append(text)
+                made.append(f"{kind}: {text}" if led else text)
                 continue
             item = {key: self._pill_field(key, sub, text) for key, sub in properties.items()}
             item[text_key] = text
