@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from tiermesh_simulator.rules.dates import number_of
+from tiermesh_simulator.rules.lexicon import is_common
 from tiermesh_simulator.wordlist import word_set
 
 _QUOTED: Final = re.compile(r"[\"“‘']([^\"”’']{2,60})[\"”’'](?!\w)")
@@ -54,7 +55,10 @@ _NO_NAME: Final = word_set(
     "raise question team department remote payslip policy need many most more less fewer several some both none much "
     "latest new old current fine sorry cheers great okay ok right well perfect quick please regards sincerely yours "
     "jan feb mar apr jun jul aug sep sept oct nov dec christmas easter juneteenth diwali thanksgiving ramadan eid "
-    "pull send check see look whats whos"
+    "pull send check see look whats whos split break group sort filter order chart plot summarise summarize analyse "
+    "um ah oh wow dear just pls so one get since over before against as first without wrong past ever very nice "
+    "wait put make anyone names parents public part half overall different understood whose merci servus night client "
+    "analyze name display rank remind prepare open download export print forward add remove delete set move swap"
 )
 # What parts of companies are commonly called; written with a capital, they are such a part.
 _FUNCTION: Final = re.compile(
@@ -84,7 +88,7 @@ def people_in(text: str) -> list[str]:
     for match in _CAPITALISED.finditer(text):
         before, after = text[: match.start()], text[match.end() :]
         name = match.group().split()
-        if _WANTS.match(after) or (len(name) == 1 and _SENTENCE.search(before) and _NO_NAMES_END.search(name[0])):
+        if _WANTS.match(after) or (len(name) == 1 and _SENTENCE.search(before) and _begins_a_sentence(name[0])):
             continue
         while name and name[0].lower() in _NO_NAME:
             name = name[1:]
@@ -94,6 +98,11 @@ def people_in(text: str) -> list[str]:
         if joined and joined.lower() not in groups and (joined.lower() + " team") not in text.lower():
             found.append(joined)
     return list(dict.fromkeys(found))
+
+
+def _begins_a_sentence(word: str) -> bool:
+    """Whether a word has its capital from there, and is no name."""
+    return is_common(word) or bool(_NO_NAMES_END.search(word))
 
 
 def limit_in(text: str) -> int | None:

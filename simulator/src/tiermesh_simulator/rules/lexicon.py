@@ -87,6 +87,11 @@ def _grouping() -> dict[str, frozenset[int]]:
 _GROUP_OF: Final = _grouping()
 
 
+def is_common(word: str) -> bool:
+    """Return whether a word has a meaning of its own here, so that its capital at the beginning makes it no name."""
+    return word.lower() in STOP or stem(word) in _GROUP_OF
+
+
 def stem(word: str) -> str:
     """Return the form under which a word is compared."""
     word = word.lower().removesuffix("'s").replace("'", "")
