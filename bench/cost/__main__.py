@@ -46,11 +46,14 @@ _EMPLOYEES = 560
 # Longer than any prompt stays in the provider's cache.
 _COLD_SECONDS = 2 * 3600.0
 _PILL_QUESTIONS = 60
+# Asked once more of both sides in turn, by few at once: in the workload the slower side asks less in the same time.
+_ESCALATED_QUESTIONS, _ESCALATED_ROUNDS, _ESCALATED_ASKERS = 40, 2, 4
 _WARMING = tuple(
     Talk((Turn(f"warming-{number}", text, route, "", "one", ""),))
     for number, (route, text) in enumerate(
         [
             ("tier2", "How do I split parental leave with my partner, and what does that do to my bonus?"),
+            ("tier2", "Compare my team's overtime with last year's, explain why it differs and draft a note about it."),
             ("tier1", "How many leave days do I have left?"),
             ("tier1", "Hello, what can you do for me?"),
             ("aggregate", "Who applied for the most leave this year?"),
@@ -107,6 +110,7 @@ async def _measure(options: argparse.Namespace, key: str) -> tuple[dict[str, Any
     ):
         run = _Run(stack, simulator, options)
         await run.workload(talks)
+        await run.escalated(talks)
         await run.known(known)
         await run.pills(talks)
         entries, seen = await ledger.settled(stack.home.data / "insights.sqlite", run.calls)
@@ -129,6 +133,7 @@ class _Run:
         self.asked: dict[str, list[Asked]] = {gateway.name: [] for gateway in _GATEWAYS}
         self._known: dict[str, list[tuple[Checked, Asked]]] = {}
         self._pills: list[Asked] = []
+        self._escalated: dict[str, list[Asked]] = {"routed": [], "all-tier-2": []}
 
     async def calls(self) -> int:
         """Model calls that the provider has seen; of a real one, what the receipts say."""
@@ -144,6 +149,18 @@ class _Run:
                 for name, side in opened.items():
                     self.asked[name] += await self._block(side, number, block)
                     print(f"block {number + 1} of {count}, {name}: done", file=sys.stderr, flush=True)
+
+    async def escalated(self, talks: Sequence[Talk]) -> None:
+        """Talks of which tier 2 answered something in the end, on both sides in turn."""
+        ended = {each.turn.id for each in self.asked["routed"] if each.route == "tier2"}
+        some: list[Talk] = []
+        for talk in talks:
+            if sum(len(each.turns) for each in some) < _ESCALATED_QUESTIONS and ended & {t.id for t in talk.turns}:
+                some.append(talk)
+        async with sides(self._stack, list(self._escalated)) as opened:
+            for number in range(_ESCALATED_ROUNDS):
+                for name, side in opened.items():
+                    self._escalated[name] += await side.block(number, some, _ESCALATED_ASKERS, kind="e")
 
     async def known(self, known: Sequence[Checked]) -> None:
         """The questions whose answer plain SQL knows, on every side."""
@@ -169,7 +186,8 @@ class _Run:
 
     def _everything(self) -> list[Asked]:
         known = [asked for pairs in self._known.values() for _, asked in pairs]
-        return [*(each for asked in self.asked.values() for each in asked), *known, *self._pills, *self._warming]
+        asked = [each for group in (self.asked, self._escalated) for rows in group.values() for each in rows]
+        return [*asked, *known, *self._pills, *self._warming]
 
     def found(self, entries: Sequence[ledger.Entry], ways: Sequence[loop.Way]) -> dict[str, Any]:
         """Everything that is told."""
@@ -187,7 +205,7 @@ class _Run:
             "as_labelled": sum(each.route == each.turn.route for each in routed) / len(routed),
             "ideal": beyond.ideal(routed, self.asked["all-tier-2"], booked),
             "beyond_labels": beyond.beyond_labels(routed),
-            "escalated": summary.escalated(routed, self.asked["all-tier-2"]),
+            "escalated": summary.escalated(self._escalated["routed"], self._escalated["all-tier-2"]),
             "pills": {"questions": len(self._pills), "cost_micros": round(pills / max(1, len(self._pills)), 1)},
             "judge": {
                 "calls": len(judges),

@@ -74,7 +74,8 @@ def table(found: Mapping[str, Any]) -> str:
     lines.append(
         f"escalated: {up['questions']} questions ({up['bounced']} bounced), first chunk p95 "
         f"{up['routed_p95_ms']:.0f} ms against {up['direct_p95_ms']:.0f} ms of tier 2 asked directly: "
-        f"{up['ratio']:.2f} × (bounced alone: {up['bounced_p95_ms']:.0f} ms)"
+        f"{up['ratio']:.2f} × (rounds {', '.join(f'{each:.2f}' for each in up['ratios'])}; bounced alone: "
+        f"{up['bounced_p95_ms']:.0f} ms)"
     )
     lines += [
         "",
@@ -146,6 +147,9 @@ def write(facts: Mapping[str, Any], found: Mapping[str, Any], broken: Sequence[s
 def _money(axes: Any, found: Mapping[str, Any]) -> None:
     names = list(found["sides"])
     values = [found["sides"][name]["cost_micros"] for name in names]
+    ideal = found["ideal"]["cost_micros"]
+    axes.axhline(ideal, color="#2a7", linestyle="--", linewidth=1, label=f"ideal routes (computed): {ideal:,.0f} µ$")
+    axes.legend(fontsize=8, loc="upper right")
     lows = [min(found["sides"][name]["cost_micros_blocks"]) for name in names]
     highs = [max(found["sides"][name]["cost_micros_blocks"]) for name in names]
     errors = [

@@ -78,7 +78,10 @@ def by_route(asked: Sequence[Asked], booked: Mapping[str, int]) -> dict[str, Any
 
 
 def escalated(routed: Sequence[Asked], direct: Sequence[Asked]) -> dict[str, Any]:
-    """Questions that tier 2 answered in the end: time to their first chunk, against the same ones asked of tier 2."""
+    """Questions that tier 2 answered in the end: time to their first chunk, against the same ones asked of tier 2.
+
+    `ratios` are those of each block, over its own questions.
+    """
     beside = {(each.block, each.turn.id): each for each in direct}
     pairs = [
         (each, beside[each.block, each.turn.id])
@@ -86,17 +89,29 @@ def escalated(routed: Sequence[Asked], direct: Sequence[Asked]) -> dict[str, Any
         if each.route == "tier2" and (each.block, each.turn.id) in beside
     ]
     pairs = [(ours, theirs) for ours, theirs in pairs if ours.first is not None and theirs.first is not None]
-    ours = 1000 * percentile([each.first or 0 for each, _ in pairs], 95)
-    theirs = 1000 * percentile([each.first or 0 for _, each in pairs], 95)
     bounced = [each.first or 0 for each, _ in pairs if each.decided != "tier2"]
+    ours, theirs = _p95_ms([each for each, _ in pairs]), _p95_ms([each for _, each in pairs])
+    ratios = [
+        _ratio(*(_p95_ms([pair[side] for pair in pairs if pair[0].block == block]) for side in (0, 1)))
+        for block in sorted({each.block for each, _ in pairs})
+    ]
     return {
         "questions": len(pairs),
         "bounced": len(bounced),
-        "routed_p95_ms": round(ours, 1),
+        "routed_p95_ms": ours,
         "bounced_p95_ms": round(1000 * percentile(bounced, 95), 1),
-        "direct_p95_ms": round(theirs, 1),
-        "ratio": round(ours / theirs, 2) if theirs else 0.0,
+        "direct_p95_ms": theirs,
+        "ratio": _ratio(ours, theirs),
+        "ratios": ratios,
     }
+
+
+def _p95_ms(asked: Sequence[Asked]) -> float:
+    return round(1000 * percentile([each.first or 0 for each in asked], 95), 1)
+
+
+def _ratio(ours: float, theirs: float) -> float:
+    return round(ours / theirs, 2) if theirs else 0.0
 
 
 def unsupported(text: str, question: str, tables: Sequence[Mapping[str, Any]]) -> list[Decimal]:

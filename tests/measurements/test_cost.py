@@ -165,6 +165,9 @@ def test_escalated_questions_are_held_against_the_same_ones_asked_directly() -> 
     found = escalated(routed, direct)
     assert (found["questions"], found["bounced"]) == (2, 1)
     assert found["ratio"] == pytest.approx(2.0)
+    again = [asked("tier2", id="b", block=1, first=0.9)]
+    both = escalated([*routed, *again], [*direct, asked("tier2", id="b", block=1, first=0.3)])
+    assert both["ratios"] == [pytest.approx(2.0), pytest.approx(3.0)]
 
 
 def test_costs_by_route_are_weighed_by_the_mix_of_the_target() -> None:

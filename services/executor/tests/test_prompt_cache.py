@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiermesh.common.v1 import answer_pb2
 from tiermesh.executor.v1 import executor_service_pb2 as pb
 from tiermesh_executor.models.anthropic_wire import request_body
 from tiermesh_executor.models.request import Message, ModelRequest, Prompt, TextPart, ToolDefinition
@@ -79,13 +80,13 @@ def _unmarked(body: dict[str, Any]) -> dict[str, Any]:
 LONG = "The handbook says many things about leave. " * 200
 
 
-def request(system: str, *, cache: Any = "5m", turns: int = 1, minimum: int = 1_024) -> ModelRequest:
+def request(system: str, *, cache: Any = "5m", turns: int = 1, history: int = 0, minimum: int = 1_024) -> ModelRequest:
     messages = [
         Message("assistant" if number % 2 else "user", [TextPart(f"Turn {number}.")]) for number in range(turns)
     ]
     return ModelRequest(
         model="claude-sonnet-5-5",
-        prompt=Prompt(system, messages, [ToolDefinition("find", "Finds.", {"type": "object"})]),
+        prompt=Prompt(system, messages, [ToolDefinition("find", "Finds.", {"type": "object"})], history=history),
         max_tokens=10,
         effort=None,
         thinking=None,
@@ -109,6 +110,10 @@ def breakpoints(body: dict[str, Any]) -> list[str]:
     [
         (request(LONG), ["system"]),
         (request(LONG, turns=3), ["system", "messages"]),
+        (request(LONG, turns=3, history=2), ["system", "messages", "messages"]),
+        # Two turns of the user in a row are one message, which the next turn does not say again.
+        (request(LONG, turns=2, history=1), ["system", "messages"]),
+        (request("Short.", turns=3, history=2), []),
         (request("Short."), []),
         (request("Short.", turns=3), []),
         (request(LONG, minimum=100_000), []),
@@ -147,3 +152,31 @@ async def test_the_second_question_reads_what_the_first_wrote_and_ledger_and_spa
     assert server.attributes is not None
     assert server.attributes["tiermesh.cache.hit_share"] == pytest.approx(read.cache_read / prompt, abs=1e-3)
     assert server.attributes["tiermesh.cache.hit_share"] > 0.9
+
+
+async def test_a_turn_reads_the_conversation_that_the_turn_before_wrote(
+    simulate: Callable[..., Any], deploy: Deploy, backend: Backend
+) -> None:
+    for tool in backend.tools:
+        tool.description += " " + LONG
+    said = [("user", "Hello, what can you do?"), ("assistant", LONG), ("user", "Hello again?"), ("assistant", "Hello.")]
+    turns = [
+        answer_pb2.ConversationTurn(
+            role=answer_pb2.ConversationTurn.ROLE_USER
+            if role == "user"
+            else answer_pb2.ConversationTurn.ROLE_ASSISTANT,
+            text=text,
+        )
+        for role, text in said
+    ]
+    async with simulate() as simulator:
+        client = await deploy(base_url=simulator.url, tier=2)
+        usages = [
+            (await client.execute("Hello there, who are you?", turns=turns[:count])).done.ledger[0].usage
+            for count in (0, 2, 4)
+        ]
+    alone, second, third = usages
+    assert second.cache_read == alone.cache_write_5m
+    # The long answer was written once and is read from there on.
+    assert third.cache_read > second.cache_read + len(LONG) // 4
+    assert third.cache_write_5m < len(LONG) // 8

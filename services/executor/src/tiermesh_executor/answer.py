@@ -97,11 +97,12 @@ class AnswerMode:
         tag = _tag(execution.task.tier)
         system = SYSTEM_TEXTS[self._models.row(tag).prompt_version]
         messages = answer.messages(execution.task)
+        history = len(messages) - 1
         bad_calls = 0
         turn = ModelTurn()
         for number in range(MAX_ROUNDS):
             tools_end = number == MAX_ROUNDS - 1 or bad_calls >= _MAX_BAD_CALLS
-            prompt = Prompt(system, messages, tools, tool_choice="none" if tools_end else "auto")
+            prompt = Prompt(system, messages, tools, tool_choice="none" if tools_end else "auto", history=history)
             turn = await take_turn(self._models, execution, tag, prompt, say=execution.prose.feed)
             if not turn.calls or turn.stop is not StopReason.TOOL_CALLS:
                 break

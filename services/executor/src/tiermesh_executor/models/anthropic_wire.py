@@ -91,6 +91,10 @@ def _mark_breakpoints(body: dict[str, Any], request: ModelRequest) -> None:
         # At the end of the system block: it covers the tools before it too.
         body["system"][-1]["cache_control"] = marker
     messages = body["messages"]
+    so_far = messages[: request.prompt.history]
+    if so_far and so_far[-1]["role"] == "assistant" and fixed + _size(so_far) >= request.cache_minimum_tokens:
+        # The next turn reads up to here: it has the same conversation before its own question.
+        so_far[-1]["content"][-1]["cache_control"] = marker
     if len(messages) > 1 and fixed + _size(messages) >= request.cache_minimum_tokens:
         # The next round of a tool loop, or the next turn, reads up to here.
         last = messages[-1]["content"][-1]

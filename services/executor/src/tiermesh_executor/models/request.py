@@ -78,6 +78,8 @@ class Prompt:
     tool_choice: str = "auto"
     json_schema: Mapping[str, object] | None = None
     max_tokens: int | None = None
+    # So many leading messages are the conversation so far, which the next turn says again word for word.
+    history: int = 0
 
 
 @dataclass(frozen=True, slots=True)
