@@ -29,6 +29,19 @@ def test_the_managers_question_is_complete_without_a_model(score: Score) -> None
     assert slots.population.value in ("reports", "team")
 
 
+@pytest.mark.parametrize(
+    ("text", "people"),
+    [
+        ("Who applied for the most leave this year? This is note 12.", []),
+        ("How many leave days did she take? With kind regards, Imani Adebayo", ["Imani Adebayo"]),
+        ("Who was late most often this month! Add up Imani's hours", ["Imani"]),
+        ("How many claims did Imani file this year? Imani's team as well", ["Imani", "Imani"]),
+    ],
+)
+def test_the_first_word_after_a_question_or_a_call_is_no_name(score: Score, text: str, people: list[str]) -> None:
+    assert values(score(text).slots.people) == people
+
+
 def test_a_slot_marks_the_words_it_was_read_from(score: Score) -> None:
     text = "Wer? 🙂 Who applied for the most leave this year?"
     (measure,) = score(text).slots.measures

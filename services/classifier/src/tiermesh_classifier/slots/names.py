@@ -46,6 +46,8 @@ _BELOW = frozenset(
 _OWN = frozenset(["whole", "entire", "own", "direct", "full", "immediate"])
 _PLACE_BEFORE = frozenset(["in", "within", "across", "from", "of", "for", "at"])
 _JOINING = frozenset(("and", "or", "vs", "versus", "against", "than", "&", "with"))
+# Signs that are tokens of their own; a full stop is none.
+_SENTENCE_ENDS = frozenset("?!")
 _PART = re.compile(r"^[^\W\d_][^\W\d_'’-]*$")
 
 
@@ -179,5 +181,7 @@ def _word(reading: Reading, at: int) -> str:
 
 def _adjacent(reading: Reading, at: int) -> bool:
     """Whether only spaces stand between a token and the one before: a full stop or comma ends a name."""
+    if reading.tokens[at - 1].text in _SENTENCE_ENDS:
+        return False
     gap = reading.text.folded[reading.tokens[at - 1].end : reading.tokens[at].start]
     return not gap.strip(" -")
