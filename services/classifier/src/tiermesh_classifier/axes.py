@@ -18,6 +18,7 @@ SURROUND_VERSION = "surround-1"
 TANGLED = 0.75
 TO_THE_ROUTER = "question_tangled_with_words_to_the_router"
 IN_A_LONG_TEXT = "question_buried_in_a_long_text"
+BESIDE_OTHERS = "takes_less_than_one_of_its_sentences_alone"
 _MIX: Mapping[str, tuple[float, float, float, float]] = {
     # drill_down, compare, act, explain
     "count": (0.5, 0.3, 0.1, 0.1),

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tiermesh_classifier import apart
 from tiermesh_classifier import axes as shape
 from tiermesh_classifier.artefact import KEPT_AXES, TIER1_HEAD, Artefact
 from tiermesh_classifier.encoder import SENTENCE_LENGTH, Vector
@@ -18,6 +19,7 @@ from tiermesh_classifier.heads import Read, kept, reasons
 from tiermesh_classifier.history import History
 from tiermesh_classifier.reading.calendar import Calendar
 from tiermesh_classifier.reading.reader import Reader, Reading
+from tiermesh_classifier.reading.sentences import asks, common_words, sentences
 from tiermesh_classifier.reading.steering import Steered, buried, steered
 from tiermesh_classifier.remembering import Remembered, digest
 from tiermesh_classifier.rules import Hit, RuleStage, evidence_of, spread
@@ -39,6 +41,8 @@ from tiermesh_classifier.tiers.model import TierModel
 from tiermesh_classifier.vocabulary import PackWords
 
 _STRUCTURAL = "place_in_conversation"
+# Share of its words, beside a single one, that training need not have seen for a telling to be taken as it stands.
+_UNKNOWN = 0.1
 _CONTINUING = ("follow_up", "correction")
 
 
@@ -154,6 +158,8 @@ class Classifier:
             axes = shape.tangled(axes)
         elif buried(clean.rest):
             axes = shape.tangled(axes, shape.IN_A_LONG_TEXT)
+        elif confidence.version == self.artefact.confidence.version:
+            axes, confidence = self._beside_others(question, clean.rest, axes, confidence)
         tiers: Sequence[TierChance] = ()
         if self._tiers is not None and depth in (Depth.LOCAL, Depth.FULL):
             tiers = self._tiers.chances(clean.rest, tangled=clean.tangled).tiers
@@ -169,6 +175,39 @@ class Classifier:
         if depth in (Depth.RULES, Depth.LANGUAGE_MODEL):
             return {axis: self._rules.score(axis, hits) for axis in AXES}, Confidence(0.0, self._rules.version)
         return self._trained(reading, hits, question)
+
+    def _beside_others(
+        self, question: Question, text: str, axes: dict[str, AxisScore], confidence: Confidence
+    ) -> tuple[dict[str, AxisScore], Confidence]:
+        """What a text of several sentences takes is not less than what one of them takes alone."""
+        texts = sentences(text)
+        if len(texts) < 2 or apart.settled_dear(axes):
+            return axes, confidence
+        asking = [each for each in texts if asks(each)]
+        odd = [each for each in texts if each not in asking and not self._plain(each)]
+        if not odd and len(asking) < 2:
+            # A question with tellings in words of its own matters: they say what it means.
+            return axes, confidence
+        parts = {each: self._part(each, question) for each in (*asking, *odd)}
+        strange = [each for each, part in parts.items() if apart.strange(part, self.words.kinds)]
+        left = [each for each in texts if each not in strange]
+        rest = None
+        if strange and left:
+            rest = (parts.get(left[0]) if len(left) == 1 else None) or self._part(" ".join(left), question)
+        found = apart.compared(axes, list(parts.values()), rest, self.words.kinds)
+        if found.hidden:
+            axes = shape.tangled(axes, shape.BESIDE_OTHERS)
+        return axes, _at_most(confidence, found.most_confidence)
+
+    def _plain(self, telling: str) -> bool:
+        """Whether training knew (nearly) all words of a sentence, names aside: it hides nothing by being foreign."""
+        words = common_words(telling)
+        unknown = len(words) - sum(map(self.artefact.encoder.knows, words))
+        return unknown <= max(1, _UNKNOWN * len(words))
+
+    def _part(self, text: str, question: Question) -> apart.Part:
+        alone = replace(question, text=text)
+        return apart.Part(text, *self._settled(alone, self._reader.read(text, question.calendar), Depth.LOCAL))
 
     def reconsidered(self, question: Question, scores: Scores, changed: Mapping[str, AxisScore]) -> Scores:
         """The scores with axes replaced, and what follows from them: confidence, surround, slots, what is inherited.
@@ -307,6 +346,13 @@ def doubted(confidence: Confidence, clean: Steered) -> Confidence:
     told = Evidence(EvidenceKind.RULE, "words_to_the_router_not_followed", 0.0)
     value = min(confidence.value, 1.0 - shape.TANGLED) if clean.tangled else confidence.value
     return Confidence(value, confidence.version, (*confidence.evidence, told))
+
+
+def _at_most(confidence: Confidence, most: float) -> Confidence:
+    if confidence.value <= most:
+        return confidence
+    told = Evidence(EvidenceKind.RULE, shape.BESIDE_OTHERS, most - confidence.value)
+    return Confidence(most, confidence.version, (*confidence.evidence, told))
 
 
 def _with_topic(axis: str, reads: Mapping[str, Read], history: History, *, dated: bool) -> Mapping[str, float]:

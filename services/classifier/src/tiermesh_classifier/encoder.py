@@ -55,10 +55,14 @@ class Encoder:
                 values.append(SIGNAL_WEIGHT)
         return Vector(np.array(positions, dtype=np.int64), np.array(values, dtype=np.float32))
 
+    def knows(self, word: str) -> bool:
+        """Whether a folded word was among what training saw."""
+        return "w " + word in self._at
+
     def known_share(self, features: Features) -> float | None:
         """Share of the words that training knew: a sign of how foreign a text is. Nothing when there are no words."""
         words = [word for word in features.words if word.isalpha()]
-        return sum(1 for word in words if "w " + word in self._at) / len(words) if words else None
+        return sum(map(self.knows, words)) / len(words) if words else None
 
     def _block(
         self, prefix: str, names: Sequence[str], length: float, positions: list[int], values: list[float]
