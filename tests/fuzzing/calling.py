@@ -88,6 +88,13 @@ class Fuzzed:
     codes: Counter[str] = field(default_factory=Counter)
     broken: list[Broken] = field(default_factory=list)
 
+    def add(self, other: Fuzzed) -> None:
+        """Count what another run found, too."""
+        self.calls += other.calls
+        self.answered += other.answered
+        self.codes += other.codes
+        self.broken += other.broken
+
 
 def methods() -> Iterator[tuple[str, MethodDescriptor]]:
     """Yield every RPC with the process that serves it."""

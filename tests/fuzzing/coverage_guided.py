@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
 import atheris
+import structlog
 
 # By the whole name of a package: a beginning of one instruments nothing.
 _PLACES = ("*/src/tiermesh_*", "*/*/src/tiermesh_*")
@@ -20,6 +22,8 @@ _MOST_MEMORY_MB = 1_500
 
 def main() -> None:
     """Feed the target until the time is over; a crash ends the process with another code than 0."""
+    # What is refused is told thousands of times a second.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     name, corpus, seconds = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
     target = TARGETS[name]
     for number, seed in enumerate(target.seeds):

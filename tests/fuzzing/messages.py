@@ -49,7 +49,7 @@ _BY_NAME: Mapping[str, Sequence[Any]] = {
     "subject": ("E00014", "E00016"),
     "verdict": (1, 2, 3),
 }
-_HOSTILE_TEXTS = (
+HOSTILE_TEXTS = (
     "",
     " ",
     "\0",
@@ -159,7 +159,7 @@ def _scalar(field: FieldDescriptor, chance: random.Random, hostility: float) -> 
         case FieldDescriptor.CPPTYPE_STRING if field.type == FieldDescriptor.TYPE_BYTES:
             return chance.randbytes(chance.choice((0, 7, 5_000)) if hostile else 16)
         case FieldDescriptor.CPPTYPE_STRING:
-            return chance.choice(_HOSTILE_TEXTS) if hostile else _plausible(field.name, chance)
+            return chance.choice(HOSTILE_TEXTS) if hostile else _plausible(field.name, chance)
         case FieldDescriptor.CPPTYPE_BOOL:
             return chance.random() < 0.5
         case FieldDescriptor.CPPTYPE_DOUBLE | FieldDescriptor.CPPTYPE_FLOAT:

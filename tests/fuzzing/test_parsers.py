@@ -64,6 +64,6 @@ def test_the_coverage_guided_fuzzer_finds_nothing(name: str, tmp_path: Path) -> 
     print("\n".join(done.stderr.splitlines()[-4:]))
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     first, last = _PROGRESS.findall(done.stderr)[0], _PROGRESS.findall(done.stderr)[-1]
-    assert int(last[0]) > 20, f"hardly a line was instrumented: {last}"
+    assert int(last[0]) > 5, f"hardly a line was instrumented: {last}"
     assert int(last[1]) > 1, f"nothing new was found by coverage: {last}"
     assert int(last[2]) - int(first[2]) < _GROWTH_MB, f"memory grew from {first[2]} to {last[2]} MB"

@@ -216,3 +216,19 @@ async def test_one_principal_serves_many_pages(world: Any) -> None:
     for path in ("/routing", "/cost", "/quality"):
         await browser.get(path)
     assert world.gateway.issued == 1
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data", "application/x-www-form-urlencoded; charset=utf-16"])
+async def test_a_body_that_is_no_form_is_said_to_be_none(world: Any, kind: str) -> None:
+    browser = await world.browser("")
+    async with browser.session.post(world.root + "/sign-in", data=b"x", headers={"Content-Type": kind}) as response:
+        assert response.status == 400
+        assert "The form cannot be read." in await response.text()
+
+
+@pytest.mark.parametrize("token", ["é", "a\nb", "\U0001f468" * 9, "x" * 9000])
+async def test_what_can_be_no_token_is_refused_without_asking_the_gateway(world: Any, token: str) -> None:
+    browser = await world.browser("")
+    await browser.get("/sign-in")
+    response, _ = await browser.post("/sign-in", {"token": token}, allow_redirects=False)
+    assert response.status == 401

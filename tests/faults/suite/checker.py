@@ -160,8 +160,9 @@ def _truncations(history: Sequence[Question]) -> Iterator[Finding]:
         kinds = {event["event"] for event in each.events}
         if not answer and not kinds & {"table", "clarification", "proposal"}:
             yield Finding("truncated", each.request_id, "it is called complete and is empty")
-        elif answer and any(other != answer and other.startswith(answer) for other in whole[each.text]):
-            yield Finding("truncated", each.request_id, f"it is called complete and breaks off after {answer[-40:]!r}")
+        elif answer and (longer := [one for one in whole[each.text] if one != answer and one.startswith(answer)]):
+            goes_on = f"{answer[-40:]!r}, where another goes on: {longer[0][len(answer) :][:60]!r}"
+            yield Finding("truncated", each.request_id, f"it is called complete and breaks off after {goes_on}")
 
 
 def _log(history: Sequence[Question], evidence: Evidence, excuses: Collection[Excuse]) -> Iterator[Finding]:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import grpc
 from tiermesh.common.v1 import usage_pb2
+from tiermesh.gateway.v1 import gateway_service_pb2
 from tiermesh_cli.keys import sign_in_token
 from tiermesh_client import TiermeshClient
 from tiermesh_runtime.errors import RpcError
@@ -24,7 +26,8 @@ from tests.faults.suite.postgres import Postgres
 
 SETTLE_SECONDS = 60.0
 _ASK = "tiermesh.gateway.v1.GatewayService/Ask"
-_AT_ONCE = 16
+_AT_ONCE = 8
+_TRIES = 10
 _ROUNDS = 10
 
 
@@ -36,10 +39,9 @@ async def receipts(address: str, keys: Path, history: Sequence[Question]) -> dic
 
     async def fetch(client: TiermeshClient, question: Question) -> None:
         async with room:
-            try:
-                response = await client.receipt(question.request_id)
-            except RpcError:
-                return
+            response = await _receipt(client, question.request_id)
+        if response is None:
+            return
         receipt = response.receipt
         found[question.request_id] = Receipt(
             receipt.request_id, receipt.decision_id, receipt.complete, receipt.cost.total_micros
@@ -51,6 +53,20 @@ async def receipts(address: str, keys: Path, history: Sequence[Question]) -> dic
         async with TiermeshClient(address, token=token) as client:
             await asyncio.gather(*(fetch(client, each) for each in mine))
     return found
+
+
+async def _receipt(client: TiermeshClient, request_id: str) -> gateway_service_pb2.GetReceiptResponse | None:
+    """Return the receipt, None when there is none: a gateway that is busy is asked again."""
+    for tries in range(_TRIES):
+        try:
+            return await client.receipt(request_id)
+        except RpcError as error:
+            if error.code is grpc.StatusCode.NOT_FOUND:
+                return None
+            if tries == _TRIES - 1:
+                raise
+            await asyncio.sleep(0.5)
+    return None
 
 
 async def log_and_ledger(database: Postgres) -> tuple[list[Decision], list[Ending], list[Booking]]:

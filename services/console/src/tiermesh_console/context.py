@@ -112,3 +112,12 @@ def page(request: web.Request, template: str, *, status: int = 200, **values: An
     if session is not None and not session.kept:
         console.sessions.keep(session, response)
     return response
+
+
+async def form(request: web.Request) -> Mapping[str, str]:
+    """Return the texts of a form; HTTPBadRequest when the body is none, whatever it calls itself."""
+    try:
+        fields = await request.post()
+    except (ValueError, LookupError):  # no boundary between its parts, or another character set than it says
+        raise web.HTTPBadRequest(text="The form cannot be read.") from None
+    return {name: value for name, value in fields.items() if isinstance(value, str)}

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections import OrderedDict
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+import grpc
 from aiohttp import web
 from tiermesh_client import TiermeshClient
+from tiermesh_runtime.errors import RpcError
 
 REPORT_ROLE = "router_admin"
 _FRESH_SECONDS = 30.0
 _MOST_KNOWN = 2048
+# What a header of a call may hold.
+_TOKEN = re.compile(r"[\x21-\x7e]{1,8000}")
 
 # The bearer token of the request that this task serves; the client reads it before each call.
 bearer: ContextVar[str] = ContextVar("console_bearer", default="")
@@ -45,6 +50,8 @@ class Identities:
 
     async def visitor(self, token: str) -> Visitor:
         """Return who `token` speaks for; RpcError when the gateway does not take it, or is away."""
+        if not _TOKEN.fullmatch(token):
+            raise RpcError(grpc.StatusCode.UNAUTHENTICATED, "CREDENTIALS_INVALID", "That is no bearer token.")
         key = hashlib.sha256(token.encode()).digest()
         known = self._known.get(key)
         if known is not None and known.expires_at - _FRESH_SECONDS > time.time():

@@ -13,7 +13,7 @@ from opentelemetry import propagate, trace
 from tiermesh_runtime import question_baggage, telemetry
 from tiermesh_runtime.errors import RpcError
 
-from tiermesh_console.context import SESSION, VISITOR, page, parts
+from tiermesh_console.context import SESSION, VISITOR, form, page, parts
 from tiermesh_console.identity import bearer, token_of_header
 from tiermesh_console.troubles import Trouble, http_trouble, trouble_of
 
@@ -75,7 +75,7 @@ async def signed_in(request: web.Request, handler: Handler) -> web.StreamRespons
     session = console.sessions.open(request)
     request[SESSION] = session
     if request.method not in SAFE:
-        given = request.headers.get(_CSRF_HEADER) or str((await request.post()).get("csrf", ""))
+        given = request.headers.get(_CSRF_HEADER) or (await form(request)).get("csrf", "")
         if not console.sessions.csrf_holds(session, request, given):
             raise web.HTTPForbidden(text="This form is not from a page of this sign-in, or is too old. Load it again.")
     token = token_of_header(request) or session.token

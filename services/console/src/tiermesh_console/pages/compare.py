@@ -11,7 +11,7 @@ from aiohttp import web
 from tiermesh.insights.v1 import insights_service_pb2 as pb
 from tiermesh_runtime.errors import RpcError
 
-from tiermesh_console.context import VISITOR, page, parts
+from tiermesh_console.context import VISITOR, form, page, parts
 
 ROUTES = web.RouteTableDef()
 _WORDS = {
@@ -40,12 +40,12 @@ async def show(request: web.Request) -> web.StreamResponse:
 @ROUTES.post("/quality/compare")
 async def prefer(request: web.Request) -> web.StreamResponse:
     """Take the word, say what the two were, show the next pair."""
-    form, insights, visitor = await request.post(), parts(request).insights, request[VISITOR]
-    word = str(form.get("preference", ""))
+    said, insights, visitor = await form(request), parts(request).insights, request[VISITOR]
+    word = said.get("preference", "")
     if word not in _WORDS:
         raise web.HTTPBadRequest(text="Say which of the two is better, that they are equal, or that both are bad.")
     message = pb.RecordPreferenceRequest(
-        tenant=visitor.tenant, comparison_id=str(form.get("comparison_id", "")), preference=_WORDS[word]
+        tenant=visitor.tenant, comparison_id=said.get("comparison_id", ""), preference=_WORDS[word]
     )
     revealed = await insights.call(insights.stub.RecordPreference, message, visitor)
     return await _next(request, revealed, word)

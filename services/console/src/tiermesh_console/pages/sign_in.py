@@ -6,7 +6,7 @@ import grpc
 from aiohttp import web
 from tiermesh_runtime.errors import RpcError
 
-from tiermesh_console.context import SESSION, page, parts
+from tiermesh_console.context import SESSION, form, page, parts
 from tiermesh_console.sessions import TokenTooLongError
 from tiermesh_console.troubles import Trouble, trouble_of
 
@@ -29,11 +29,11 @@ async def show(request: web.Request) -> web.StreamResponse:
 @ROUTES.post("/sign-in")
 async def sign_in(request: web.Request) -> web.StreamResponse:
     """Keep the token that the gateway accepts."""
-    console, form = parts(request), await request.post()
-    back = _own_path(str(form.get("back", "/")))
-    token = str(form.get("token", "")).strip().removeprefix("Bearer ").strip()
+    console, given = parts(request), await form(request)
+    back = _own_path(given.get("back", "/"))
+    token = given.get("token", "").strip().removeprefix("Bearer ").strip()
     if console.development is not None and not token:
-        token = console.development.token(str(form.get("person", ""))) or ""
+        token = console.development.token(given.get("person", "")) or ""
     if not token:
         return _form(request, back, _NOBODY)
     try:

@@ -12,7 +12,7 @@ from tiermesh.insights.v1 import insights_service_pb2 as pb
 from tiermesh_runtime.errors import RpcError
 
 from tiermesh_console import charts
-from tiermesh_console.context import VISITOR, page, parts
+from tiermesh_console.context import VISITOR, form, page, parts
 from tiermesh_console.insights import PROPOSE_SECONDS
 from tiermesh_console.selection import Chosen
 from tiermesh_console.troubles import Trouble, trouble_of
@@ -37,52 +37,52 @@ async def show(request: web.Request) -> web.StreamResponse:
 @ROUTES.post("/thresholds/propose")
 async def propose(request: web.Request) -> web.StreamResponse:
     """Have insights propose: the best threshold, or the one that a person dragged to."""
-    form = await _form(request)
-    insights, visitor, chosen = parts(request).insights, request[VISITOR], Chosen.of(form)
-    weights = Weights.of(form)
+    said = await form(request)
+    insights, visitor, chosen = parts(request).insights, request[VISITOR], Chosen.of(said)
+    weights = Weights.of(said)
     message = pb.ProposeThresholdRequest(
         selection=chosen.message(visitor),
         quality_weight_micros=weights.quality_weight_micros,
         max_quality_loss=weights.max_quality_loss,
         alpha=weights.alpha,
     )
-    wanted = _number(form.get("wanted", ""), most=1.0)
+    wanted = _number(said.get("wanted", ""), most=1.0)
     if wanted is not None:
         message.wanted = wanted
     try:
         answer = await insights.call(insights.stub.ProposeThreshold, message, visitor, timeout=PROPOSE_SECONDS)
     except RpcError as error:
-        return await _show(request, form, trouble_of(error))
+        return await _show(request, said, trouble_of(error))
     if not answer.proposal.proposal_id:
         # One that changes nothing is told and not kept.
-        return await _show(request, form, stays=answer.proposal)
-    return _back(request, form, "proposed")
+        return await _show(request, said, stays=answer.proposal)
+    return _back(request, said, "proposed")
 
 
 @ROUTES.post("/thresholds/apply")
 async def apply(request: web.Request) -> web.StreamResponse:
     """Put a proposal in force, by this person's word."""
-    form = await _form(request)
+    said = await form(request)
     insights, visitor = parts(request).insights, request[VISITOR]
-    message = pb.ApplyThresholdRequest(tenant=visitor.tenant, proposal_id=form.get("proposal_id", ""))
+    message = pb.ApplyThresholdRequest(tenant=visitor.tenant, proposal_id=said.get("proposal_id", ""))
     try:
         await insights.call(insights.stub.ApplyThreshold, message, visitor)
     except RpcError as error:
-        return await _show(request, form, trouble_of(error))
-    return _back(request, form, "applied")
+        return await _show(request, said, trouble_of(error))
+    return _back(request, said, "applied")
 
 
 @ROUTES.post("/thresholds/undo")
 async def undo(request: web.Request) -> web.StreamResponse:
     """Go back to the version before."""
-    form = await _form(request)
+    said = await form(request)
     insights, visitor = parts(request).insights, request[VISITOR]
-    message = pb.UndoThresholdRequest(tenant=visitor.tenant, version=form.get("version", ""))
+    message = pb.UndoThresholdRequest(tenant=visitor.tenant, version=said.get("version", ""))
     try:
         await insights.call(insights.stub.UndoThreshold, message, visitor)
     except RpcError as error:
-        return await _show(request, form, trouble_of(error))
-    return _back(request, form, "undone")
+        return await _show(request, said, trouble_of(error))
+    return _back(request, said, "undone")
 
 
 async def _show(
@@ -155,10 +155,6 @@ def _number(word: str, *, most: float) -> float | None:
     except ValueError:
         return None
     return min(max(value, 0.0), most) if math.isfinite(value) else None
-
-
-async def _form(request: web.Request) -> dict[str, str]:
-    return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
 
 
 def _back(request: web.Request, form: Mapping[str, str], done: str) -> web.Response:
