@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from tiermesh_runtime.reloading import stamp_of
 
 from tiermesh_classifier.classifier import Scorer
 
-Stamp = tuple[int, int, int] | None
+_MANIFEST = "manifest.json"
 
 
 @dataclass
@@ -46,7 +47,7 @@ class Reloader:
         self._folder = folder
         self._load = load
         self._observe = observe
-        self._seen = stamp_of(folder)
+        self._seen = stamp_of(folder / _MANIFEST)
 
     async def watch(self, seconds: float, put: Callable[[Scorer], None]) -> None:
         """Looks every so often, until cancelled."""
@@ -56,7 +57,7 @@ class Reloader:
 
     async def check(self, put: Callable[[Scorer], None]) -> bool:
         """Swaps when there is a new manifest with a good artefact; a refused one is tried again when it changes."""
-        stamp = await asyncio.to_thread(stamp_of, self._folder)
+        stamp = await asyncio.to_thread(stamp_of, self._folder / _MANIFEST)
         if stamp == self._seen:
             return False
         self._seen = stamp
@@ -71,12 +72,3 @@ class Reloader:
         log.info("artefact_swapped", version=classifier.version)
         self._observe(True)
         return True
-
-
-def stamp_of(folder: Path) -> Stamp:
-    """Changes when the manifest is replaced, also behind a symbolic link; None when there is none."""
-    try:
-        found = (folder / "manifest.json").stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import structlog
 import yaml
 from cryptography import x509
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tiermesh_policy.schema import problems_of
+from tiermesh_runtime.reloading import Reloaded
 
 from tiermesh_gateway.errors import IdentityError
 from tiermesh_gateway.question import Caller
@@ -65,11 +65,9 @@ class CertificateCallers:
 
     def __init__(self, path: Path, *, look_every: float = 2.0) -> None:
         """CallersUnusableError when the file cannot be used: a start-up error."""
-        self._path = path
-        self._look_every = look_every
-        self._looked_at = time.monotonic()
-        self._stamp = _stamp(path)
-        self._callers = read_callers(path)
+        self._file = Reloaded(
+            path, read_callers, unusable=CallersUnusableError, name="certificate_callers", look_every=look_every
+        )
         self._read: OrderedDict[bytes, _Certificate] = OrderedDict()
 
     def caller(self, pem: bytes) -> Caller:
@@ -77,13 +75,14 @@ class CertificateCallers:
 
         A connection outlives its handshake: the times of the certificate are looked at with each call.
         """
-        self._refresh()
+        self._file.look()
         certificate = self._certificate(pem)
         if not certificate.not_before <= time.time() <= certificate.not_after:
             raise IdentityError(
                 "expired", "The client certificate has expired, or is not valid yet; connect with a new one."
             )
-        found = {self._callers[each] for each in certificate.identities if each in self._callers}
+        callers = self._file.value
+        found = {callers[each] for each in certificate.identities if each in callers}
         if not found:
             raise IdentityError(
                 "invalid", "The client certificate verifies, but none of its identities is a known caller."
@@ -103,22 +102,6 @@ class CertificateCallers:
             if len(self._read) > _KNOWN_CERTIFICATES:
                 self._read.popitem(last=False)
         return known
-
-    def _refresh(self) -> None:
-        now = time.monotonic()
-        if now - self._looked_at < self._look_every:
-            return
-        self._looked_at = now
-        stamp = _stamp(self._path)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            self._callers = read_callers(self._path)
-        except CallersUnusableError as error:
-            structlog.get_logger().error("certificate_callers_not_usable", problem=str(error))
-            return
-        structlog.get_logger().info("certificate_callers_loaded", callers=len(self._callers))
 
 
 def read_callers(path: Path) -> Mapping[str, Caller]:
@@ -164,11 +147,3 @@ def _identities(names: x509.SubjectAlternativeName) -> Iterable[str]:
 def _comparable(identity: str) -> str:
     """Names of hosts are the same in any case; paths of a URI are not."""
     return identity.casefold() if identity.startswith("dns:") else identity
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino

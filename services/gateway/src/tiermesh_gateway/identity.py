@@ -31,7 +31,8 @@ _MOST_ROLES = 32
 class KeySource(Protocol):
     """The public keys that tokens may be signed with. `version` goes up whenever they change."""
 
-    version: int
+    @property
+    def version(self) -> int: ...
 
     def key(self, key_id: str | None) -> jwt.PyJWK | None:
         """The key of this id; without an id the only key there is."""

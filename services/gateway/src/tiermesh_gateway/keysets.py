@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jwt
 import structlog
+from tiermesh_runtime.reloading import Reloaded
 
 from tiermesh_gateway.identity import ALGORITHMS
 
@@ -20,6 +21,7 @@ _FETCH_SECONDS = 5.0
 _MOST_BYTES = 1_048_576
 # A key that is new may take this long to be taken; unknown ones must not become a way to make us fetch all day.
 _LOOK_AGAIN_SECONDS = 10.0
+_UNKNOWN_SECONDS = 0.2
 
 
 class KeysUnusableError(Exception):
@@ -31,47 +33,30 @@ class JwksFile:
 
     def __init__(self, path: Path, *, look_every: float = 2.0) -> None:
         """KeysUnusableError when the file cannot be used: a start-up error."""
-        self._path = path
-        self._look_every = look_every
-        self._looked_at = time.monotonic()
-        self._stamp = _stamp(path)
-        self._keys = read_keys(path)
-        self.version = 1
+        self._file = Reloaded(path, read_keys, unusable=KeysUnusableError, name="jwks", look_every=look_every)
+
+    @property
+    def version(self) -> int:
+        """Another one after each change."""
+        return self._file.version
 
     def key(self, key_id: str | None) -> jwt.PyJWK | None:
         """The key of this id; without an id the only key there is."""
-        self._refresh(at_once=False)
-        found = _find(self._keys, key_id)
+        self._file.look()
+        found = _find(self._file.value, key_id)
         if found is None:
-            self._refresh(at_once=True)
-            found = _find(self._keys, key_id)
+            # Unknown key ids must not become a way to make us read files all day.
+            self._file.look(every=_UNKNOWN_SECONDS)
+            found = _find(self._file.value, key_id)
         return found
 
     def refresh(self) -> None:
         """Look at the file, if it is time to."""
-        self._refresh(at_once=False)
+        self._file.look()
 
     async def look_for(self, key_id: str | None) -> bool:
         """False: `key` has looked at the file already."""
         return False
-
-    def _refresh(self, *, at_once: bool) -> None:
-        now = time.monotonic()
-        # Unknown key ids must not become a way to make us read files all day.
-        if now - self._looked_at < (min(0.2, self._look_every) if at_once else self._look_every):
-            return
-        self._looked_at = now
-        stamp = _stamp(self._path)
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            self._keys = read_keys(self._path)
-        except KeysUnusableError as error:
-            structlog.get_logger().error("jwks_not_usable", problem=str(error))
-            return
-        self.version += 1
-        structlog.get_logger().info("jwks_loaded", keys=len(self._keys))
 
 
 class JwksUrl:
@@ -188,11 +173,3 @@ def _find(keys: Mapping[str, jwt.PyJWK], key_id: str | None) -> jwt.PyJWK | None
     if key_id is None:
         return next(iter(keys.values())) if len(keys) == 1 else None
     return keys.get(key_id)
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino

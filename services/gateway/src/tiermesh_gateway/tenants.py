@@ -14,13 +14,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from tiermesh_policy import PolicyProblem, PolicyProblems, TenantPolicy, Vocabulary, parse_policy
 from tiermesh_policy.schema import policy_schema, problems_of
+from tiermesh_runtime.reloading import Stamp, stamp_of
 
 from tiermesh_gateway.errors import UnknownTenant
 from tiermesh_gateway.question import Tenant
 
 # Vocabulary of a pack such as "hr@1.0.0"; LookupError says what is wrong with it.
 Vocabularies = Callable[[str], Vocabulary]
-_Stamp = tuple[int, int]
 
 
 class TenantsUnusableError(Exception):
@@ -133,17 +133,15 @@ class TenantBook:
         self._by_name = self._named()
         log.info("tenants_loaded", tenants=sorted(self._by_name), changed=sorted(path.name for path in loaded))
 
-    def _look(self) -> dict[Path, _Stamp]:
-        found: dict[Path, _Stamp] = {}
+    def _look(self) -> dict[Path, Stamp]:
+        found: dict[Path, Stamp] = {}
         for path in sorted(self._folder.glob("*.yaml")):
-            try:
-                status = path.stat()
-            except OSError:
-                continue
-            found[path] = (status.st_mtime_ns, status.st_size)
+            stamp = stamp_of(path)
+            if stamp is not None:
+                found[path] = stamp
         return found
 
-    def _load(self, paths: Mapping[Path, _Stamp]) -> tuple[dict[Path, Tenant], list[str]]:
+    def _load(self, paths: Mapping[Path, Stamp]) -> tuple[dict[Path, Tenant], list[str]]:
         loaded: dict[Path, Tenant] = {}
         problems: list[str] = []
         for path in paths:
