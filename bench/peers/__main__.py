@@ -116,10 +116,10 @@ def main() -> int:
                     missing[peer.name] = f"does not answer here: {str(error)[-200:]}"
                     peers.remove(peer)
     rows = [peer.facts() for peer in peers]
-    report.write(told, rows, missing)
+    problems = _broken(rows)
+    report.write(told, rows, missing, problems)
     print(report.table(rows, missing))
     print(f"{time.monotonic() - began:.0f} s, {installed:.0f} of them to install and start; bench/results/peers.json")
-    problems = _broken(rows)
     for problem in problems:
         print(f"BROKEN PROMISE: {problem}", file=sys.stderr)
     return 1 if problems else 0

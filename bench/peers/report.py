@@ -32,10 +32,12 @@ def table(rows: Sequence[Mapping[str, Any]], missing: Mapping[str, str]) -> str:
     return "\n".join([*lines, f"plain sockets themselves: {own}; the simulator's CPU is nobody's"])
 
 
-def write(facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], missing: Mapping[str, str]) -> None:
+def write(
+    facts: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], missing: Mapping[str, str], broken: Sequence[str]
+) -> None:
     """JSON and PNG under bench/results."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    whole = {**facts, "rows": rows, "missing": missing}
+    whole = {**facts, "rows": rows, "missing": missing, "broken": list(broken)}
     (RESULTS / "peers.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     import matplotlib
 

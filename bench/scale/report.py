@@ -193,7 +193,7 @@ def _words(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     ]
     axes.errorbar(sizes, middle, yerr=spread, fmt="o-", capsize=4, color="#2a7", label="CPU ms of a classification")
     axes.set_xlabel("intents of the pack")
-    axes.set_ylim(0, None)
+    axes.set_ylim(0, 1.6 * max(max(row["cpu_ms_rounds"]) for row in rows))
     axes.legend(fontsize=8, loc="upper left")
     tokens = axes.twinx()
     for name, words, colour in (
@@ -201,6 +201,6 @@ def _words(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
         ("pills", "prompt tokens, pills (right)", "#c55"),
     ):
         tokens.plot(sizes, [row[name]["prompt_tokens"] for row in rows], "s--", color=colour, label=words)
-    tokens.set_ylim(0, None)
-    tokens.legend(fontsize=8, loc="lower right")
+    tokens.set_ylim(0, 1.3 * max(row["language_model"]["prompt_tokens"] for row in rows))
+    tokens.legend(fontsize=8, loc="upper right")
     axes.set_title("Growth with the vocabulary", fontsize=9)
