@@ -127,6 +127,15 @@ async def test_a_token_that_is_renewed_is_asked_for_before_each_call(gateway: Ga
     assert [each["authorization"] for each in gateway.metadata] == ["Bearer first", "Bearer second"]
 
 
+@pytest.mark.parametrize("odd", ["²", "a b", "x" * 65, "line\nbreak"])
+async def test_an_id_that_no_header_can_hold_is_refused_by_its_field(connect: Connect, odd: str) -> None:
+    client = await connect()
+    with pytest.raises(RpcError) as caught:
+        await anext(client.ask("How many?", request_id=odd))
+    assert caught.value.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert [each.field for each in caught.value.violations] == ["request_id"]
+
+
 async def test_before_the_first_event_it_is_tried_again_as_the_same_request(gateway: Gateway, connect: Connect) -> None:
     gateway.script = [[NOT_READY], [NOT_READY], FULL]
     client = await connect()

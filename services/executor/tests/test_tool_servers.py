@@ -88,6 +88,30 @@ async def test_a_server_that_keeps_failing_is_left_alone() -> None:
     assert server.called == FAILURES
 
 
+@pytest.mark.parametrize("well", [True, False])
+async def test_calls_beside_a_probe_wait_for_what_it_tells(well: bool) -> None:
+    server = Server(*[ToolServerError("down", "NOT_READY", in_trouble=True)] * (FAILURES + (not well)))
+    patient = PatientToolServer(server)
+    for _ in range(FAILURES):
+        with pytest.raises(ToolServerError):
+            await call(patient)
+    patient._breaker._until = 0.0  # the circuit has been open for long enough
+    server.release.clear()
+    asked = [asyncio.create_task(call(patient)) for _ in range(3)]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert server.inside == 1
+    assert not any(each.done() for each in asked)
+    server.release.set()
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    if well:
+        assert outcomes == [JsonResult("{}")] * 3
+    else:
+        # It is still down: nobody else asks it.
+        assert [type(each) for each in outcomes] == [ToolServerError] * 3
+        assert server.called == FAILURES + 1
+
+
 async def test_what_a_healthy_server_says_no_to_does_not_count_against_it() -> None:
     server = Server(*[ToolServerError("no such tool", "UNKNOWN_TOOL") for _ in range(50)])
     patient = PatientToolServer(server)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -28,6 +29,7 @@ _SERVICE = "/tiermesh.gateway.v1.GatewayService/"
 # Each may be called again with the same effect as once. `Ask` is tried again here, not by the channel.
 _IDEMPOTENT = [_SERVICE + method for method in ("ConfirmAction", "RecordFeedback", "GetReceipt", "IssuePrincipal")]
 _FIRST_BACKOFF_SECONDS = 0.1
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 Verdict = gateway_service_pb2.RecordFeedbackRequest.Verdict
 R = TypeVar("R")
@@ -147,6 +149,8 @@ class TiermeshClient:
 
     def _metadata(self, request_id: str = "") -> tuple[tuple[str, str], ...]:
         token = self._token if isinstance(self._token, str) else self._token()
+        # One that no header can hold is refused by its field, with the reason.
+        request_id = request_id if _ID.fullmatch(request_id) else ""
         entries = {"authorization": f"Bearer {token}" if token else "", REQUEST_ID_KEY: request_id}
         return tuple((key, value) for key, value in entries.items() if value)
 

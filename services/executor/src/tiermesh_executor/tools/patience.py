@@ -11,7 +11,7 @@ from dataclasses import replace
 import structlog
 
 from tiermesh_executor.context import CallContext
-from tiermesh_executor.models.breaker import Breaker
+from tiermesh_executor.models.breaker import Breaker, State
 from tiermesh_executor.tools.catalogue import Tool, ToolResult, ToolServer, ToolServerError
 
 # Of all questions together: what more would come waits here, not at a server in trouble.
@@ -30,7 +30,8 @@ class PatientToolServer:
         self._server = server
         self._clock = asyncio.get_running_loop().time
         self._room = asyncio.Semaphore(at_once)
-        self._breaker = Breaker(self._clock)
+        self._changed = asyncio.Event()
+        self._breaker = Breaker(self._clock, on_change=lambda _: self._changed.set())
         self._log = structlog.get_logger("tiermesh_executor.tools")
 
     async def list_tools(self, context: CallContext, timeout: float) -> Sequence[Tool]:
@@ -62,8 +63,7 @@ class PatientToolServer:
             raise ToolServerError("The tool took too long; do without it.", "DEADLINE_EXCEEDED") from None
 
     async def _once(self, context: CallContext, name: str, arguments: str, call_id: str, timeout: float) -> ToolResult:
-        if self._breaker.wait():
-            raise ToolServerError(_BUSY, "TOOLS_UNAVAILABLE")
+        await self._let_through()
         ticket = self._breaker.enter()
         answered = False
         try:
@@ -86,6 +86,15 @@ class PatientToolServer:
                 self._breaker.succeeded(ticket)
             else:
                 self._breaker.abandoned(ticket)
+
+    async def _let_through(self) -> None:
+        """Raises ToolServerError while the circuit is open. A probe under way is waited for: refused beside it, one
+        of an answer's two calls would come to nothing while the other is answered."""
+        while self._breaker.wait():
+            if self._breaker.state is not State.HALF_OPEN:
+                raise ToolServerError(_BUSY, "TOOLS_UNAVAILABLE")
+            self._changed.clear()
+            await self._changed.wait()
 
     def _puzzling(self, error: Exception) -> ToolServerError:
         self._log.warning("tool_server_makes_no_sense", server=self.name, error=type(error).__name__)
