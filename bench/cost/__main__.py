@@ -152,10 +152,11 @@ class _Run:
 
     async def escalated(self, talks: Sequence[Talk]) -> None:
         """Talks of which tier 2 answered something in the end, on both sides in turn."""
-        ended = {each.turn.id for each in self.asked["routed"] if each.route == "tier2"}
+        ended = {each.turn.id: each.decided != "tier2" for each in self.asked["routed"] if each.route == "tier2"}
         some: list[Talk] = []
-        for talk in talks:
-            if sum(len(each.turns) for each in some) < _ESCALATED_QUESTIONS and ended & {t.id for t in talk.turns}:
+        # Those that were handed over first: they wait longest, and are few.
+        for talk in sorted(talks, key=lambda each: not any(ended.get(turn.id) for turn in each.turns)):
+            if sum(len(each.turns) for each in some) < _ESCALATED_QUESTIONS and any(t.id in ended for t in talk.turns):
                 some.append(talk)
         async with sides(self._stack, list(self._escalated)) as opened:
             for number in range(_ESCALATED_ROUNDS):
