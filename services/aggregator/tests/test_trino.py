@@ -17,7 +17,7 @@ from tiermesh_aggregator.compiling.catalog import Catalog
 from tiermesh_aggregator.compiling.compiler import Compiler
 from tiermesh_aggregator.compiling.precomputed import Ready, register
 from tiermesh_aggregator.engines.duck import DuckEngine
-from tiermesh_aggregator.engines.statement import Statement, statement, trino
+from tiermesh_aggregator.engines.statement import Statement, dialect, statement, trino
 from tiermesh_aggregator.failures import AggregatorError
 from tiermesh_aggregator.query import (
     Aggregation,
@@ -122,3 +122,27 @@ def for_duckdb(sql: str) -> str:
 
 def rounded(row: Any) -> list[Any]:
     return [round(float(one), 6) if hasattr(one, "as_tuple") or isinstance(one, float) else one for one in row]
+
+
+@pytest.mark.parametrize("words", [dialect, trino()], ids=["both engines", "trino"])
+def test_a_shape_that_was_compiled_before_takes_its_own_values(compiled: list[tuple[Query, Any]], words: Any) -> None:
+    for query, select in [*compiled, *reversed(compiled)]:
+        anew = select.compile(dialect=words, compile_kwargs={"render_postcompile": True})
+        made = statement(select, words)
+
+        assert made.sql == anew.string, query
+        assert made.parameters == tuple(anew.params[name] for name in anew.positiontup), query
+
+
+def test_another_persons_question_of_the_same_shape_is_not_compiled_again(pack: Pack) -> None:
+    catalog = Catalog(pack.schema)
+    compiler, moment = Compiler(pack.semantic, catalog), Moment(date(2026, 11, 20))
+    query = Query("leave", Aggregation.RANK, ("leave_days_applied",), ("employee",), period=year, limit=10)
+    first, second = (
+        statement(compiler.compile(query, moment, Viewer(person, frozenset({"manager"})), {}).select)
+        for person in ("E00014", "E00001")
+    )
+
+    assert first.sql is second.sql
+    assert "E00014" in first.parameters
+    assert "E00014" not in second.parameters

@@ -21,7 +21,7 @@ class _OneOf(FunctionElement[bool]):
 
     name = "one_of"
     type = sa.Boolean()
-    inherit_cache = False
+    inherit_cache = True
 
 
 class _Days(FunctionElement[int]):
@@ -29,7 +29,7 @@ class _Days(FunctionElement[int]):
 
     name = "days"
     type = sa.BigInteger()
-    inherit_cache = False
+    inherit_cache = True
 
 
 class _Percentile(FunctionElement[float]):
@@ -37,6 +37,7 @@ class _Percentile(FunctionElement[float]):
 
     name = "percentile"
     type = sa.Double()
+    # What it holds besides its clauses would have to be part of a statement's shape.
     inherit_cache = False
 
     def __init__(self, value: Expression, share: float) -> None:
@@ -49,6 +50,7 @@ class _Shifted(FunctionElement[Any]):
 
     name = "shifted"
     type = sa.TIMESTAMP()
+    # What it holds besides its clauses would have to be part of a statement's shape.
     inherit_cache = False
 
     def __init__(self, stamp: Expression, amount: int, unit: str) -> None:
@@ -61,7 +63,7 @@ class _Bytewise(FunctionElement[str]):
 
     name = "bytewise"
     type = sa.Text()
-    inherit_cache = False
+    inherit_cache = True
 
 
 def one_of(column: Expression, values: Sequence[object], kind: sa.types.TypeEngine[Any]) -> Expression:
