@@ -101,16 +101,16 @@ bench-chain: setup train ## The suite against a chain of no-op services: CPU, la
 	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
 	@$(BIN)/python -m bench.chain $(ARGS)
 
-bench-peers: setup train ## Other gateways and none beside the suite, over one upstream: each in an environment that this makes; bench/results
+bench-peers: setup train ## Other gateways and none beside the suite, over one upstream: each in an environment that this makes (5 minutes, 3 more the first time)
 	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
 	@$(BIN)/python -m bench.peers $(ARGS)
 
 .PHONY: bench-cost bench-scale
-bench-cost: setup train ## The HR workload routed, all at tier 2 and all at tier 1: µ$, exactness, calls (OUTCOMES=folder, ARGS=--questions 100)
+bench-cost: setup train ## The HR workload routed, all at tier 2 and all at tier 1: µ$, exactness, calls (8 minutes; OUTCOMES=folder, ARGS=--questions 100)
 	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
 	@$(BIN)/python -m bench.cost $(if $(OUTCOMES),--outcomes $(OUTCOMES)) $(ARGS)
 
-bench-scale: setup train ## Load up to three times capacity, a day, two gateways, memory, sizes (8 minutes; ARGS=--full: with the long soak)
+bench-scale: setup train ## Load up to three times capacity, a day, two gateways, memory, sizes (8 minutes; ARGS=--full: 22, with the long soak)
 	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
 	@$(BIN)/python -m bench.scale $(ARGS)
 
