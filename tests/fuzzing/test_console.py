@@ -84,7 +84,8 @@ async def _fuzz(suite: Any) -> tuple[Counter[int], list[str]]:
     bearer = {"Authorization": f"Bearer {token}"}
     # Unsafe is what it calls cookies of an address without a name.
     cookies = aiohttp.CookieJar(unsafe=True)
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(60), cookie_jar=cookies) as session:
+    limits = {"max_line_size": 262_144, "max_field_size": 262_144}
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(60), cookie_jar=cookies, **limits) as session:
         page = await (await session.get(f"{root}/ask", headers=bearer)).text()
         csrf = _CSRF.findall(page)[0]
 

@@ -232,8 +232,26 @@ async def test_a_tool_that_fails_hands_tier_1_over_and_lets_tier_2_go_on(deploy:
     assert first.bounce.cause == "tool_error"
     provider = ScriptedProvider(calls(BALANCE), says("The balance cannot be read now."))
     second = await (await deploy(provider, tier=2)).execute()
-    assert second.done.answer.complete
+    # It says what it can, and is not called whole.
+    assert second.text == "The balance cannot be read now."
+    assert (second.done.answer.complete, second.done.answer.error_reason) == (False, "TOOLS_UNAVAILABLE")
     assert "secret" not in str(first.events) + str(second.events) + str(provider.requests[1].prompt.messages)
+
+
+async def test_what_was_out_of_reach_and_is_looked_up_again_makes_the_answer_whole(
+    deploy: Deploy, backend: Backend
+) -> None:
+    failures = [ValueError("away")]
+
+    async def away_once(_: tools_pb.CallToolRequest) -> tools_pb.CallToolResponse:
+        if failures:
+            raise failures.pop()
+        return tools_pb.CallToolResponse(json="{}")
+
+    backend.answer = away_once
+    provider = ScriptedProvider(calls(BALANCE), calls(BALANCE), says("You have some days left."))
+    answer = await (await deploy(provider, tier=2)).execute()
+    assert answer.done.answer.complete, answer.done
 
 
 async def test_a_question_back_of_a_tool_ends_the_answer(deploy: Deploy, backend: Backend) -> None:

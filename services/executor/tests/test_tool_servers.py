@@ -357,5 +357,5 @@ async def test_invalid_utf_8_of_a_tool_server_fails_that_call_and_nothing_else(d
         answer = await client.execute()
     finally:
         await server.stop(0)
-    assert answer.done.answer.complete, answer.done
+    assert answer.done.answer.error_reason == "TOOLS_UNAVAILABLE", answer.done
     assert _result(provider).is_error

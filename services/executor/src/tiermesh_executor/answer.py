@@ -8,7 +8,7 @@ from tiermesh_executor.bounce.calibration import Calibration
 from tiermesh_executor.bounce.judge import check_by_judge
 from tiermesh_executor.bounce.validators import Limits, Validators
 from tiermesh_executor.execution import Execution
-from tiermesh_executor.failures import ContentRefusedError, HandOverError, ModelsUnavailableError
+from tiermesh_executor.failures import ContentRefusedError, HandOverError, ModelsUnavailableError, ToolsUnavailableError
 from tiermesh_executor.model_turn import ModelTurn, take_turn
 from tiermesh_executor.models.calls import ModelCalls
 from tiermesh_executor.models.events import StopReason, ToolCall
@@ -35,6 +35,7 @@ from tiermesh_executor.tools.source import ToolSource
 
 MAX_ROUNDS = 6
 _MAX_BAD_CALLS = 2
+_PARTLY = "Part of what the answer needs could not be looked up; ask again in a moment for the whole."
 
 
 class AnswerMode:
@@ -115,6 +116,8 @@ class AnswerMode:
                     return Ended(AnswerStop.CLARIFICATION, turn.model)
                 await self._take(execution, one)
             execution.unknown_names += [one.unknown_name for one in called if one.unknown_name]
+            reached = [one for one in called if one.unreachable or one.result is not None]
+            execution.note_reach((one.call.name, one.unreachable) for one in reached)
             bad_calls += sum(one.mendable and bool(one.error) for one in called)
             self._hand_over_if_stuck(execution, called, bad_calls)
             messages = [*messages, turn.message, Message("user", [_for_model(one) for one in called])]
@@ -138,8 +141,12 @@ class AnswerMode:
                 answer=execution.prose.held_text,
             )
         await execution.prose.finish()
-        stop = AnswerStop.MAX_TOKENS if turn.stop is StopReason.MAX_TOKENS else AnswerStop.COMPLETE
-        return Ended(stop, turn.model)
+        if turn.stop is StopReason.MAX_TOKENS:
+            return Ended(AnswerStop.MAX_TOKENS, turn.model)
+        if execution.out_of_reach:
+            # The model did without, and may not have said so: what it wrote is no whole answer.
+            return Ended(AnswerStop.FAILED, turn.model, ToolsUnavailableError.reason, _PARTLY)
+        return Ended(AnswerStop.COMPLETE, turn.model)
 
     async def _take(self, execution: Execution, one: Called) -> None:
         """What a result means for the user and for what may be said."""

@@ -1,6 +1,6 @@
 """One execution: what was asked, what all its parts share, and what is counted of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -69,10 +69,21 @@ class Execution:
     findings: list[str] = field(default_factory=list)
     # Names that tools were asked for and that nobody the caller may see has.
     unknown_names: list[str] = field(default_factory=list)
+    # Tools that could not be reached when they were last called.
+    out_of_reach: set[str] = field(default_factory=set)
     tool_calls: int = 0
     statements: int = 0
     time_to_first_token: float | None = None
     waiting_for: str = ""
+
+    def note_reach(self, calls: Iterable[tuple[str, bool]]) -> None:
+        """The calls of one round by tool, and whether each came to nothing for want of its server.
+
+        A later round in which the tool answers makes up for it; a sister call of the same round does not.
+        """
+        found = list(calls)
+        self.out_of_reach -= {name for name, _ in found}
+        self.out_of_reach |= {name for name, unreachable in found if unreachable}
 
     async def show_table(self, table: Table) -> None:
         """Goes to the user, and holds the figures from here on."""

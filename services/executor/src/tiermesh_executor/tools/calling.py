@@ -39,6 +39,8 @@ class Called:
     mendable: bool = False
     # The same call was answered before in this execution.
     repeated: bool = False
+    # Its server could not be reached, or is not well: nobody knows what it would have said.
+    unreachable: bool = False
 
     @property
     def unknown_name(self) -> str:
@@ -118,7 +120,7 @@ class ToolRunner:
                 span.set_status(trace.StatusCode.ERROR, error.reason)
                 self._telemetry.tool_called(tool.name, error.reason, time.perf_counter() - started)
                 await self._progress(call, ToolState.FAILED, "the tool could not answer")
-                return Called(call, one.arguments, error=error.message)
+                return Called(call, one.arguments, error=error.message, unreachable=_unreachable(error))
             finally:
                 execution.waiting_for = ""
         self._telemetry.tool_called(tool.name, "", time.perf_counter() - started)
@@ -130,6 +132,10 @@ class ToolRunner:
 
     async def _progress(self, call: ToolCall, state: ToolState, detail: str = "") -> None:
         await self._execution.outlet.put(ToolProgress(call.call_id[:128], call.name[:64], state, detail))
+
+
+def _unreachable(error: ToolServerError) -> bool:
+    return error.in_trouble or error.reason == "TOOLS_UNAVAILABLE"
 
 
 def _key(one: Called) -> str:
