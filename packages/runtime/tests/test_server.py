@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,7 @@ async def spawn() -> AsyncIterator[Spawn]:
             sys.executable,
             str(Path(__file__).parent / "toy_process.py"),
             env=inherited | environment,
+            stdin=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         children.append(child)
@@ -93,6 +94,49 @@ async def spawn() -> AsyncIterator[Spawn]:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
             await child.wait()
+
+
+@dataclass
+class Road:
+    """A connection's way to a process, which counts what has reached the other side's socket."""
+
+    address: str = ""
+    delivered: int = 0
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def has_delivered(self, count: int) -> None:
+        """Return when so many bytes have gone to the process."""
+        async with asyncio.timeout(20):
+            while self.delivered < count:
+                self.more.clear()
+                await self.more.wait()
+
+    async def carry(self, there: asyncio.StreamReader, back: asyncio.StreamWriter, *, counted: bool) -> None:
+        with contextlib.suppress(ConnectionError):
+            while piece := await there.read(65536):
+                back.write(piece)
+                await back.drain()
+                if counted:
+                    self.delivered += len(piece)
+                    self.more.set()
+        back.close()
+
+
+@contextlib.asynccontextmanager
+async def _road(address: str) -> AsyncIterator[Road]:
+    host, _, port = address.rpartition(":")
+    road = Road()
+
+    async def travel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(
+            road.carry(reader, far_writer, counted=True), road.carry(far_reader, writer, counted=False)
+        )
+
+    listener = await asyncio.start_server(travel, "127.0.0.1", 0)
+    road.address = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    async with listener:
+        yield road
 
 
 async def _status(channel: grpc.aio.Channel, service: str = "") -> Any:
@@ -211,13 +255,21 @@ async def test_a_signal_drains_what_runs_and_ends_with_0(spawn: Spawn, number: i
 
 async def test_what_had_arrived_when_the_signal_came_is_served_also_by_a_busy_process(spawn: Spawn) -> None:
     process = await spawn()
-    async with grpc.aio.insecure_channel(await process.address()) as channel:
-        await _call(channel, "unary_unary", "whoami")
+    async with _road(await process.address()) as road, grpc.aio.insecure_channel(road.address) as channel:
+        sizes = []
+        for _ in range(8):
+            before = road.delivered
+            await _call(channel, "unary_unary", "whoami")
+            sizes.append(road.delivered - before)
         busy = asyncio.ensure_future(_call(channel, "unary_unary", "busy"))
         await process.line_with("busy")
+        before = road.delivered
         waiting = [asyncio.ensure_future(_call(channel, "unary_unary", "whoami")) for _ in range(20)]
-        await asyncio.sleep(0.2)  # over loopback they are there by then, and the process looks up in 0.3 s
+        # The first ones are larger: headers that came before are told by their number.
+        await road.has_delivered(before + 20 * min(sizes))
         process.child.terminate()
+        assert process.child.stdin is not None
+        process.child.stdin.write(b"look up\n")
         answers = await asyncio.gather(*waiting)
         await busy
     assert len({each.text for each in answers}) == 1

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -31,7 +30,7 @@ async def whoami(_request: Any, _context: Any) -> Any:
 
 async def busy(_request: Any, _context: Any) -> Any:
     print("busy", file=sys.stderr, flush=True)
-    time.sleep(0.5)  # noqa: ASYNC251 - what it is for
+    sys.stdin.readline()  # for as long as the test wants
     return answer_pb2.TextChunk()
 
 
