@@ -116,9 +116,9 @@ async def _measure(options: argparse.Namespace, key: str) -> tuple[dict[str, Any
         entries, seen = await ledger.settled(stack.home.data / "insights.sqlite", run.calls)
         if options.detail:
             run.write(options.detail, entries)
-        ways = await _ways(stack, reports) if stack.simulated else []
+        ways, problems = await _ways(stack, reports) if stack.simulated else ([], [])
         look_ups = await _look_ups(stack, next(iter(reports)))
-    return run.found(entries, ways), run.broken(entries, seen, look_ups)
+    return run.found(entries, ways), problems + run.broken(entries, seen, look_ups)
 
 
 class _Run:
@@ -270,19 +270,24 @@ def _managers(database: Path) -> Mapping[str, list[str]]:
     return found
 
 
-async def _ways(stack: Stack, reports: Mapping[str, list[str]]) -> list[loop.Way]:
+async def _ways(stack: Stack, reports: Mapping[str, list[str]]) -> tuple[list[loop.Way], list[str]]:
+    """What the bulk call and the loops came to, and what was broken about the former."""
     prices = load_prices(PROJECT / "services/executor/config/prices.yaml")
-    found = []
+    found: list[loop.Way] = []
+    problems: list[str] = []
     for manager, people in reports.items():
         async with (
             TiermeshClient(stack.addresses["routed"], token=stack.token(manager)) as client,
             loop.opened(stack, manager, prices) as looped,
         ):
-            found.append(await loop.bulk(client, len(people)))
+            try:
+                found.append(await loop.bulk(client, len(people)))
+            except loop.NoBulkCallError as error:
+                problems.append(str(error))
             found += await looped.run(people, 10)
             if len(people) <= 50:
                 found += await looped.run(people, 1)
-    return found
+    return found, problems
 
 
 async def _look_ups(stack: Stack, manager: str) -> list[str]:

@@ -37,6 +37,10 @@ _TOOL = "leave_requests"
 _CACHE = {"cache_control": {"type": "ephemeral"}}
 
 
+class NoBulkCallError(Exception):
+    """The bulk question was not answered by the bulk call; the message says what became of it."""
+
+
 @dataclass(frozen=True)
 class Way:
     """What one way to the answer came to."""
@@ -135,19 +139,19 @@ class Loop:
 
 
 async def bulk(client: TiermeshClient, reports: int) -> Way:
-    """The same question, asked at the gateway."""
+    """The same question, asked at the gateway. Raises NoBulkCallError."""
     began = time.perf_counter()
     async for event in client.ask(QUESTION, no_pills=True):
         values = event_values(event)
         if values["event"] == "receipt":
             cost, calls = values["cost"], values.get("statements", 0) or values.get("tool_calls", 0)
             if values["route"] != "aggregate":
-                raise RuntimeError(f"the bulk question took the route {values['route']}")
+                raise NoBulkCallError(f"{QUESTION!r} took the route {values['route']} instead of the bulk call")
             tokens = cost["usage"]
             prompt = tokens["input"] + tokens["cache_write_5m"] + tokens["cache_read"]
             seconds = time.perf_counter() - began
             return Way("one bulk call", reports, cost["model_calls"], calls, prompt, cost["total_micros"], seconds)
-    raise RuntimeError("the bulk question brought no receipt")
+    raise NoBulkCallError(f"{QUESTION!r} brought no receipt")
 
 
 @asynccontextmanager
