@@ -11,7 +11,7 @@ from typing import Final
 QUESTIONS: Final[Mapping[str, str]] = {
     "words": "Hello, what can you do for me on day {number}?",
     "look-up": "How many leave days do I have left as of today, note {number}?",
-    "aggregate": "Who applied for the most leave this year? This is note {number}.",
+    "aggregate": "Who of my team applied for the most leave this year? This is note {number}.",
 }
 _numbers = count(11)
 
