@@ -32,3 +32,17 @@ def test_a_rule_leaves_the_rest_to_no_signal(classifier: Classifier, calendar: C
 
     assert axis.distribution["org"] + axis.distribution[NO_SIGNAL] == pytest.approx(1.0)
     assert 0.0 < axis.distribution[NO_SIGNAL] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [
+        ("my lead harasses the new girl", Stage.RULE),
+        ("who still has to take the harassment prevention course", Stage.TRAINED),
+        ("where are the slides on bullying", Stage.TRAINED),
+    ],
+)
+def test_a_course_about_a_grave_matter_is_not_settled_by_its_name(
+    classifier: Classifier, calendar: Calendar, text: str, stage: Stage
+) -> None:
+    assert classifier.score(Question(text, NO_HISTORY, calendar)).axes["stakes"].stage is stage

@@ -22,9 +22,9 @@ from .conftest import TODAY
 
 FIXTURE = Path(__file__).with_name("stakes.jsonl")
 ROWS = [json.loads(line) for line in FIXTURE.read_text(encoding="utf-8").splitlines()]
-# What the artefact that is shipped reaches (0.64, 0.87), less a few texts: below it something broke. The aim is higher.
-LEAST_ACCURACY = 0.6
-LEAST_HIGH_AT_TIER2 = 0.8
+# What the artefact that is shipped reaches (0.91, 0.95), less a few texts: below it something broke. The aim is higher.
+LEAST_ACCURACY = 0.85
+LEAST_HIGH_AT_TIER2 = 0.9
 
 
 @pytest.fixture(scope="module")
@@ -63,4 +63,4 @@ def test_high_stakes_are_told_from_their_neighbours_and_reach_tier_2(measured: C
 
     assert accuracy >= LEAST_ACCURACY
     assert escalated["high"] >= LEAST_HIGH_AT_TIER2
-    assert escalated["low"] <= 0.25
+    assert escalated["low"] <= 0.1
