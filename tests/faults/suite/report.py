@@ -95,7 +95,7 @@ def _plot(rows: Sequence[Row], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(9, 1 + 0.22 * len(rows)))
     axes.barh([row.fault for row in rows], [row.recovered or 0.0 for row in rows], color="#4477aa")
     axes.invert_yaxis()
-    axes.set_xlabel("seconds from the mend to the first of three whole answers in a row")
+    axes.set_xlabel("seconds from the mend to the first of five whole answers in a row, one of each kind")
     axes.tick_params(axis="y", labelsize=7)
     figure.tight_layout()
     figure.savefig(path, dpi=120)

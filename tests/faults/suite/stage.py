@@ -22,6 +22,7 @@ from tiermesh_cli.stack import free_ports
 from tiermesh_runtime.testing import OtlpReceiver
 
 from tests.faults.suite import evidence
+from tests.faults.suite.asker import QUESTIONS
 from tests.faults.suite.checker import Evidence, Excuse
 from tests.faults.suite.deployment import PROJECT, START_SECONDS, Deployment, Plan, deployed, prepared_home
 from tests.faults.suite.history import History, Question
@@ -36,7 +37,8 @@ MOST_QUESTIONS = 24
 _IN_MEMORY = {"gateway": ("trace", "ending", "receipt")}
 _HANDED_ON_SECONDS = 1.0
 # Questions asked after the mend that have to be answered whole, one after the other, for "recovered".
-_IN_A_ROW = 3
+# One of each kind: a circuit that is still open for one route would be taken for the next fault's doing.
+_IN_A_ROW = len(QUESTIONS)
 _CALLEES: Mapping[str, Sequence[str]] = {
     "client": ("gateway",),
     "gateway": ("classifier", "executor-tier1", "executor-tier2", "aggregator", "suggester", "insights"),
