@@ -17,6 +17,7 @@ from tiermesh_classifier.features import Features
 WORDS_LENGTH = 3.0
 PIECES_LENGTH = 2.0
 SIGNAL_WEIGHT = 0.5
+# Of each of the two means that make the sentence vector.
 SENTENCE_LENGTH = 2.0
 NO_SENTENCE = np.zeros(0, dtype=np.float32)
 

@@ -13,7 +13,7 @@ from tiermesh_classifier.history import History
 from tiermesh_classifier.reading.reader import Reading
 
 # Written into artefacts: an artefact of other features is refused.
-FEATURES_VERSION = "features-1"
+FEATURES_VERSION = "features-2"
 
 # Signal of a text that names no period.
 NO_PERIOD = "period:none"

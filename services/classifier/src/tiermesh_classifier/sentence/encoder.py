@@ -58,10 +58,10 @@ class SentenceEncoder:
         self._input = self._session.get_inputs()[0].name
         self._pieces = pieces
         self.tables = tables
-        self.width = int(tables.positions.shape[1])
+        self.width = int(self._session.get_outputs()[0].shape[1])
 
     def vector(self, text: str) -> Floats:
-        """The vector of one text, of length one."""
+        """The vector of one text: the means of two layers, each of length one."""
         found: Floats = self._run(np.array([self._pieces.numbers(text, MOST_PIECES)], dtype=np.int64))[0]
         return found
 
@@ -80,8 +80,7 @@ class SentenceEncoder:
         return found
 
     def _run(self, numbers: NDArray[np.int64]) -> Floats:
-        means = self._session.run(None, {self._input: self.tables.embedded(numbers)})[0]
-        return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), dtype=np.float32)
+        return np.asarray(self._session.run(None, {self._input: self.tables.embedded(numbers)})[0], dtype=np.float32)
 
 
 def load_sentence_encoder(folder: Path) -> SentenceEncoder:

@@ -16,6 +16,9 @@ from safetensors.numpy import load_file
 from tiermesh_classifier.sentence.encoder import GRAPH, MOST_PIECES, PIECES, POSITIONS, SCALES, TABLE, SentenceFiles
 
 HEADS = 12
+# So many layers below the last is the other one whose mean is read: the last tells what a sentence is about, that one
+# more of how it is put.
+BELOW = 2
 _EPSILON = 1e-12
 _FUSED = "com.microsoft"
 Floats = NDArray[np.float32]
@@ -41,7 +44,7 @@ def _int8(matrix: Floats) -> tuple[NDArray[np.int8], Floats]:
 
 
 class _Graph:
-    """Layers of BERT from embedded pieces to the mean of the last layer; texts of a batch are of one length."""
+    """Layers of BERT from embedded pieces to the means of two layers; texts of a batch are of one length."""
 
     def __init__(self, weights: Mapping[str, Floats], heads: int) -> None:
         self._weights = weights
@@ -56,18 +59,26 @@ class _Graph:
         layers = 1 + max(int(name.split(".")[2]) for name in self._weights if name.startswith("encoder.layer."))
         for at in range(layers):
             self._layer(at)
-        self._node("ReduceMean", [f"layer{layers}", self._constant("over", np.array([1], dtype=np.int64))], "mean")
-        self._nodes[-1].attribute.append(helper.make_attribute("keepdims", 0))
+        means = [self._mean(f"layer{layers}"), self._mean(f"layer{max(0, layers - BELOW)}")]
+        self._node("Concat", means, "vectors", axis=1)
         graph = helper.make_graph(
             self._nodes,
             "sentence",
             [helper.make_tensor_value_info("embedded", TensorProto.FLOAT, ["texts", "pieces", width])],
-            [helper.make_tensor_value_info("mean", TensorProto.FLOAT, ["texts", width])],
+            [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["texts", width * len(means)])],
             self._constants,
         )
         imports = [helper.make_opsetid("", 18), helper.make_opsetid(_FUSED, 1)]
         model = helper.make_model(graph, opset_imports=imports, ir_version=9, producer_name="tiermesh")
         return bytes(model.SerializeToString(deterministic=True))
+
+    def _mean(self, layer: str) -> str:
+        """Over the pieces, to length one."""
+        mean, unit = f"{layer}.mean", f"{layer}.unit"
+        over = self._constant(f"{layer}.over", np.array([1], dtype=np.int64))
+        self._node("ReduceMean", [layer, over], mean, keepdims=0)
+        self._node("LpNormalization", [mean], unit, axis=1, p=2)
+        return unit
 
     def _layer(self, at: int) -> None:
         name, seen = f"encoder.layer.{at}", f"layer{at}"
