@@ -93,7 +93,7 @@ def _pieces(words: Sequence[str]) -> Iterator[str]:
 
 def _signals(reading: Reading) -> Iterator[str]:
     cues = {found.value for found in reading.cues}
-    for cue in cues:
+    for cue in sorted(cues):
         yield f"cue:{cue}"
     for left, right in combinations(sorted(cues & _PAIRED), 2):
         yield f"cues:{left}+{right}"
@@ -104,7 +104,7 @@ def _signals(reading: Reading) -> Iterator[str]:
 
 def _term_signals(reading: Reading) -> Iterator[str]:
     domains = {found.value.domain for found in reading.terms if found.value.domain}
-    for domain in domains:
+    for domain in sorted(domains):
         yield f"domain:{domain}"
     for found in reading.terms:
         yield f"{found.value.kind}:{found.value.domain}.{found.value.name}"
@@ -245,7 +245,7 @@ def _history_signals(reading: Reading, history: History) -> Iterator[str]:
             yield f"last-{flag}|{size}"
     if any(turn.high_stakes or turn.multi_step for turn in history.turns):
         yield "hard-before"
-    for found in {found.value for found in reading.cues if found.value in _TOPIC_CUES}:
+    for found in sorted({found.value for found in reading.cues if found.value in _TOPIC_CUES}):
         yield f"{found}|topic-{topic.intent}"
         yield f"{found}|topic-agg-{topic.aggregation}"
         yield f"{found}|topic-card-{topic.cardinality}"
