@@ -13,7 +13,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -62,9 +63,8 @@ def main() -> int:
         "in_process": _in_process(classifier, texts),
         "memory_mb": {"classifier_loaded": round((loaded - before) / 2**20, 1)},
     }
-    served = asyncio.run(_served(texts, pack, options.artefact))
-    report["memory_mb"]["service"] = served.pop("rss_mb")
-    report |= served
+    report |= asyncio.run(_scored(texts, pack, options.artefact))
+    report["grpc_seen_before"], report["memory_mb"]["service"] = asyncio.run(_remembered(texts, pack, options.artefact))
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(_table(report))
@@ -107,7 +107,24 @@ def _figures(walls: list[float], cpu: float, turns: int) -> dict[str, float]:
     }
 
 
-async def _served(texts: list[str], pack: Pack, artefact: Path) -> dict[str, Any]:
+async def _scored(texts: list[str], pack: Pack, artefact: Path) -> dict[str, Any]:
+    """One call a turn and batches, by a service that remembers nothing: every turn is scored."""
+    async with _served(pack, artefact, {"TIERMESH_CLASSIFIER_REMEMBERED_CANDIDATES": "0"}) as calls:
+        return {
+            "grpc": await calls.singles(texts),
+            "grpc_batches": {str(size): await calls.batches(texts, size) for size in BATCHES},
+        }
+
+
+async def _remembered(texts: list[str], pack: Pack, artefact: Path) -> tuple[dict[str, float], float]:
+    """A batch of 16 candidates that came before, and the service's memory in MB with all of them in it."""
+    async with _served(pack, artefact, {}) as calls:
+        await calls.batches(texts, 16)
+        return await calls.batches(texts, 16), round(calls.process.memory_info().rss / 2**20, 1)
+
+
+@asynccontextmanager
+async def _served(pack: Pack, artefact: Path, settings: Mapping[str, str]) -> AsyncIterator[_Calls]:
     """The real service in a process of its own, pinned to the same core as this client."""
     keys = new_keys()
     with TemporaryDirectory() as folder:
@@ -120,6 +137,7 @@ async def _served(texts: list[str], pack: Pack, artefact: Path) -> dict[str, Any
             "TIERMESH_CLASSIFIER_ARTEFACT": str(artefact),
             "TIERMESH_CLASSIFIER_PRINCIPAL_PUBLIC_KEY": str(keys.write_public(Path(folder))),
             "TIERMESH_CLASSIFIER_LOG_LEVEL": "WARNING",
+            **settings,
         }
         service = subprocess.Popen([sys.executable, "-m", "tiermesh_classifier"], env=environment)  # noqa: ASYNC220 - it is started once
         try:
@@ -128,11 +146,7 @@ async def _served(texts: list[str], pack: Pack, artefact: Path) -> dict[str, Any
                 stub, metadata = ClassifierServiceStub(channel), signed_metadata(keys.signer())
                 calls = _Calls(stub, context, metadata, psutil.Process(service.pid))
                 await calls.until_serving()
-                return {
-                    "grpc": await calls.singles(texts),
-                    "grpc_batches": {str(size): await calls.batches(texts, size) for size in BATCHES},
-                    "rss_mb": round(calls.process.memory_info().rss / 2**20, 1),
-                }
+                yield calls
         finally:
             service.terminate()
             service.wait()
@@ -198,6 +212,7 @@ def _free_port() -> int:
 def _table(report: dict[str, Any]) -> str:
     rows = {"in process": report["in_process"], "Classify": report["grpc"]}
     rows |= {f"ClassifyBatch of {size}": row for size, row in report["grpc_batches"].items()}
+    rows["16 that came before"] = report["grpc_seen_before"]
     lines = [f"{'':22}{'p50 ms':>10}{'p99 ms':>10}{'CPU ms/turn':>13}{'turns/s/core':>14}"]
     for name, row in rows.items():
         lines.append(
