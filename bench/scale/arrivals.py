@@ -14,7 +14,8 @@ QUESTIONS: Final[Mapping[str, str]] = {
     "look-up": "How many leave days do I have left as of today, note {number}?",
     "aggregate": "Who of my team applied for the most leave this year? This is note {number}.",
 }
-_numbers = count(11)
+# Five digits: four can be a year ("note 2026"), and the question then asks for something else.
+_numbers = count(10_011)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -142,3 +143,8 @@ def test_a_larger_pack_says_each_intent_again_about_another_subject(tmp_path: Pa
     assert len({each.text for each in larger.vocabulary.examples}) == pytest.approx(examples.total(), rel=0.02)
     with pytest.raises(ValueError, match="intents can be made"):
         enlarged(pack, 10_000, tmp_path / "too-large")
+
+
+def test_no_number_of_a_question_can_be_read_as_a_year() -> None:
+    numbers = [int(re.search(r"\d+", question("look-up"))[0]) for _ in range(5)]  # type: ignore[index]
+    assert min(numbers) >= 10_000
