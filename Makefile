@@ -110,7 +110,7 @@ bench-cost: setup train ## The HR workload routed, all at tier 2 and all at tier
 	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
 	@$(BIN)/python -m bench.cost $(if $(OUTCOMES),--outcomes $(OUTCOMES)) $(ARGS)
 
-bench-scale: setup train ## Load up to three times capacity, a day, two gateways, memory, sizes (8 minutes; ARGS=--full: 22, with the long soak)
+bench-scale: setup train ## Load up to three times capacity, a day, two gateways, memory, sizes (5 minutes; ARGS=--full: 20, with the long soak)
 	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
 	@$(BIN)/python -m bench.scale $(ARGS)
 
