@@ -50,6 +50,11 @@ _CALLEES: Mapping[str, Sequence[str]] = {
 }
 
 
+_SPOOL_MEGABYTES = 24
+# The conversations of a whole run have to fit, but for the fault that fills it.
+_DATA_MEGABYTES = 192
+
+
 @dataclass
 class Stage:
     """What faults have in hand."""
@@ -186,7 +191,7 @@ class Stage:
 async def stage(folder: Path, database: Postgres) -> AsyncIterator[Stage]:
     """Run the suite, every connection over a link, while the block runs."""
     home, ports = prepared_home(folder / "state"), free_ports()
-    with _small_disk(home.spool) as spool_disk, _small_disk(home.data) as data_disk:
+    with _small_disk(home.spool) as spool_disk, _small_disk(home.data, _DATA_MEGABYTES) as data_disk:
         async with AsyncExitStack() as stack:
             edges = [(caller, callee, ports[callee]) for caller, callees in _CALLEES.items() for callee in callees]
             links = await stack.enter_async_context(linked(edges))
@@ -242,7 +247,7 @@ def _reap(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 
 @contextmanager
-def _small_disk(folder: Path, megabytes: int = 24) -> Iterator[str]:
+def _small_disk(folder: Path, megabytes: int = _SPOOL_MEGABYTES) -> Iterator[str]:
     """Mount a small file system at `folder`; give "" or why it could not be."""
     if os.geteuid() != 0:
         yield "mounting a small file system needs root"
