@@ -106,7 +106,7 @@ bench-peers: setup train ## Other gateways and none beside the suite, over one u
 	@$(BIN)/python -m bench.peers $(ARGS)
 
 .PHONY: bench-cost bench-scale
-bench-cost: setup train ## The HR workload routed, all at tier 2 and all at tier 1: µ$, exactness, calls (8 minutes; OUTCOMES=folder, ARGS=--questions 100)
+bench-cost: setup train ## The HR workload routed, all at tier 2 and all at tier 1: µ$, exactness, calls (5 minutes; OUTCOMES=folder, ARGS=--questions 100)
 	@$(BIN)/python -m pip install -q -c constraints.txt matplotlib
 	@$(BIN)/python -m bench.cost $(if $(OUTCOMES),--outcomes $(OUTCOMES)) $(ARGS)
 
