@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from tiermesh_classifier.features import features_of
+from tiermesh_classifier.history import NO_HISTORY
 from tiermesh_classifier.lexicon import load_lexicon
 from tiermesh_classifier.reading.reader import Reading
 from tiermesh_classifier.reading.spelling import Speller
@@ -65,3 +67,14 @@ def test_a_text_beyond_the_limit_is_cut_and_says_so() -> None:
 
     assert text.truncated
     assert len(text.folded) == 2000
+
+
+def test_signals_come_in_one_order_whatever_order_sets_have_in_this_process(read: Callable[[str], Reading]) -> None:
+    text = (
+        "compare how many days my team and I took, why, and draft a policy: who took the most sick leave and expenses?"
+    )
+    signals = features_of(read(text), NO_HISTORY).signals
+
+    cues = [signal for signal in signals if signal.startswith("cue:")]
+    assert len(cues) > 3
+    assert cues == sorted(cues)
