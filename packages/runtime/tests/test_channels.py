@@ -11,6 +11,9 @@ from opentelemetry.trace import SpanKind, StatusCode, format_trace_id
 from tiermesh_runtime import channels, errors, testing
 from tiermesh_runtime.health import Health
 
+ROUNDED_UP = 1.02
+"""A server may see more than was asked for: gRPC sends timeouts rounded up to two or three digits, by up to 1 %."""
+
 every_kind = pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])
 CLIENT, SERVER = SpanKind.CLIENT, SpanKind.SERVER
 
@@ -128,7 +131,7 @@ async def test_every_call_has_a_deadline_also_outside_of_one(serve: Any) -> None
         return f"{context.time_remaining():.3f}"
 
     [left] = await (await serve(body)).ask("unary_unary")
-    assert 9 < float(left) <= 10
+    assert 9 < float(left) < 10 * ROUNDED_UP
 
 
 @pytest.mark.parametrize("repeated", [True, False])

@@ -16,6 +16,8 @@ from tiermesh_runtime.settings import ServiceSettings
 
 every_kind = pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])
 SECRET = "password hunter2 in SELECT *"
+ROUNDED_UP = 1.02
+"""A server may see more than was asked for: gRPC sends timeouts rounded up to two or three digits, by up to 1 %."""
 
 
 def details(error: grpc.aio.AioRpcError) -> dict[str, Any]:
@@ -210,7 +212,7 @@ async def test_the_handler_sees_what_is_left_of_the_callers_deadline(serve: Any,
         return f"{deadlines.remaining():.3f}"
 
     [left] = await (await serve(body)).ask(kind, timeout=7)
-    assert 6 < float(left) <= 7
+    assert 6 < float(left) < 7 * ROUNDED_UP
 
 
 @every_kind
@@ -399,7 +401,7 @@ async def test_what_is_left_of_the_deadline_travels_from_hop_to_hop(serve: Any) 
         return f"{shorter} {inherited}"
 
     [both] = await (await serve(outer)).ask("unary_unary", timeout=4)
-    assert all(3 < float(each) <= 4 for each in both.split())
+    assert all(3 < float(each) < 4 * ROUNDED_UP for each in both.split())
 
 
 @pytest.mark.parametrize("kind", ["unary_unary", "unary_stream"])
