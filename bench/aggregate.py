@@ -239,7 +239,7 @@ def write(found: Sequence[Measured], options: argparse.Namespace, measured_on: M
     ][::-1]
     axes.bar_label(bars, labels, padding=4, fontsize=8)
     axes.set_xscale("log")
-    axes.set_xlim(min(times) / 2, max(times) * 300)
+    axes.set_xlim(min(times) / 2, max(times) * 3_000)
     axes.set_xlabel("milliseconds, median (logarithmic)")
     title = f"Leave of a year: {options.people:,} people, {options.rows:,} requests, PostgreSQL"
     lines = [title, machine.told(measured_on), *([options.note] if options.note else [])]

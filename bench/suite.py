@@ -70,6 +70,8 @@ def running_suite(
 ) -> Iterator[Suite]:
     """Run a fresh suite while the block runs; `environment` adds to the services' own. RuntimeError when it fails."""
     state = Path(tempfile.mkdtemp(prefix="tiermesh-bench-"))
+    # Whoever ends a bench gets its processes taken away, too.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _run("seed", "--employees", str(employees), "--years", "3", "--state", str(state))
         with _receiver() if traced else _none() as receiver:
@@ -89,6 +91,7 @@ def running_suite(
             finally:
                 _end(process)
     finally:
+        signal.signal(signal.SIGTERM, before)
         shutil.rmtree(state, ignore_errors=True)
 
 

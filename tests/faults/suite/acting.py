@@ -85,11 +85,20 @@ async def act_out(stage: Stage, fault: Fault, seconds: float | None = None) -> R
     except Exception as error:  # whatever it is, it is this row's, and the next fault is acted out
         problems.append(f"{type(error).__name__}: {str(error)[:1500]}")
         mended = time.time()
-        await stage.deployment.start()
+        problems += await _started(stage)
     until = mended + (recovered or 0.0)
     await stage.ended(until)
     touched = [each for each in stage.questions(ended_since=began) if each.asked_at <= until]
     return replace(_counted(row, touched, whole=fault.whole, problems=problems), recovered=recovered)
+
+
+async def _started(stage: Stage) -> list[str]:
+    """Start what is not running; what will not start is this row's problem, and the table is still printed."""
+    try:
+        await stage.deployment.start()
+    except Exception as error:
+        return [f"not started again: {type(error).__name__}: {str(error)[:1500]}"]
+    return []
 
 
 def _counted(row: Row, touched: Sequence[Question], *, whole: bool, problems: list[str]) -> Row:
