@@ -31,6 +31,8 @@ from tiermesh_runtime.server import Registration, ServiceParts, serving
 from tiermesh_runtime.settings import ServiceSettings
 from tiermesh_runtime.testing import new_keys, signed_metadata
 
+from .plain_bert import write_weights
+
 PACK = Path(__file__).resolve().parents[3] / "packs" / "hr"
 TODAY = date(2026, 11, 22)
 # Enough to be right on plain questions, in seconds.
@@ -77,6 +79,13 @@ def tiny_pack(pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> Pack:
     root = tmp_path_factory.mktemp("tiny")
     (root / "examples").mkdir()
     return replace(with_fewer_examples(pack, 20), path=root)
+
+
+@pytest.fixture(scope="session")
+def sentence_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    write_weights(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

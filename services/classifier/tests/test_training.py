@@ -68,14 +68,14 @@ def test_the_same_input_gives_the_same_bytes(tiny_pack: Pack, tmp_path: Path) ->
 _NUMBERS = """
 import hashlib, sys
 from pathlib import Path
-from tiermesh_classifier.training.prepared import prepared
+from tiermesh_classifier.training.prepared import prepared, read_all
 from tiermesh_classifier.training.train import fit_encoder
 from tiermesh_classifier.training.turns import read_turns
 from tiermesh_classifier.vocabulary import words_of
 from tiermesh_pack import load_pack
 
 words = words_of(load_pack(Path(sys.argv[1])))
-data = prepared(words, read_turns(Path(sys.argv[2])), None)
+data = prepared(read_all(words, read_turns(Path(sys.argv[2]))), None)
 rows = data.rows(fit_encoder(data.features)).sparse
 print(*(hashlib.sha256(part.tobytes()).hexdigest() for part in (rows.data, rows.indices, rows.indptr)))
 """

@@ -68,9 +68,12 @@ def _encoder(folder: Path) -> SentenceEncoder:
             raise RowsError(
                 f"{folder / name}: is not there; --encoder names a folder with a sentence encoder's weights"
             )
-    from tiermesh_classifier.training.sentence_graph import sentence_files  # `onnx`, which sparse features do without
+    from tiermesh_classifier.training.sentence_graph import (  # `onnx`, which sparse features do without
+        read_weights,
+        sentence_files,
+    )
 
-    return encoder_of(sentence_files(folder))
+    return encoder_of(sentence_files(read_weights(folder)))
 
 
 def _data(options: argparse.Namespace, encoder: SentenceEncoder | None) -> tuple[Labelled, Labelled]:

@@ -35,7 +35,7 @@ class Calibration:
 
 def calibrated(words: PackWords, data: Prepared, labels: LabelSets, held_out: Mapping[str, Matrix]) -> Calibration:
     """Fits temperatures and the confidence on held-out scores."""
-    written = np.array([turn.weight >= 1.0 for turn in data.turns])
+    written = np.array([turn.weight >= 1.0 and not turn.made for turn in data.turns])
     if written.sum() < FEWEST_WRITTEN:
         written[:] = True
     running = np.array([turn.history.topic is not None for turn in data.turns])

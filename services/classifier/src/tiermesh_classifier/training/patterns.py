@@ -255,7 +255,7 @@ class Expander:
 
     def _turn(self, place: "_Place", text: str, history: History, labels: Mapping[str, str]) -> Turn:
         axes = {axis: labels[axis] for axis in AXES}
-        return Turn(place.id, text, history, axes, self._route(labels), place.group, place.weight)
+        return Turn(place.id, text, history, axes, self._route(labels), place.group, place.weight, made=True)
 
     def _route(self, labels: Mapping[str, str]) -> str:
         """The labelling guide's route."""

@@ -58,7 +58,16 @@ class Prepared:
         return np.array([names.index(target) for target in self.targets(head)], dtype=np.int64)
 
 
-def prepared(words: PackWords, turns: Sequence[Turn], sentence: SentenceEncoder | None) -> Prepared:
+@dataclass(frozen=True)
+class ReadTurns:
+    """Turns as the reader reads them: their features, and their texts as the sentence encoder gets them."""
+
+    turns: Sequence[Turn]
+    features: Sequence[Features]
+    texts: Sequence[str]
+
+
+def read_all(words: PackWords, turns: Sequence[Turn]) -> ReadTurns:
     """Reads every turn."""
     reader, rules, calendar = make_reader(words), make_rules(words), Calendar(_READING_DAY, words.fiscal_start_month)
     features, texts = [], []
@@ -66,7 +75,13 @@ def prepared(words: PackWords, turns: Sequence[Turn], sentence: SentenceEncoder 
         reading = reader.read(turn.text, calendar)
         features.append(features_of(reading, turn.history, (hit.rule.name for hit in rules.hits(reading))))
         texts.append(reading.text.folded)
-    return Prepared(turns, features, _sentences(texts, sentence), np.array([turn.weight for turn in turns]))
+    return ReadTurns(turns, features, texts)
+
+
+def prepared(read: ReadTurns, sentence: SentenceEncoder | None) -> Prepared:
+    """The turns with their sentence vectors."""
+    weights = np.array([turn.weight for turn in read.turns])
+    return Prepared(read.turns, read.features, _sentences(read.texts, sentence), weights)
 
 
 def _sentences(texts: Sequence[str], sentence: SentenceEncoder | None) -> NDArray[np.float32]:

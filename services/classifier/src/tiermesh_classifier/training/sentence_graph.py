@@ -3,7 +3,8 @@
 The weights come in a package of their own, of which only the folder is used (`weights`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +20,33 @@ HEADS = 12
 # So many layers below the last is the other one whose mean is read: the last tells what a sentence is about, that one
 # more of how it is put.
 BELOW = 2
-_EPSILON = 1e-12
+EPSILON = 1e-12
 _FUSED = "com.microsoft"
 Floats = NDArray[np.float32]
 
 
-def sentence_files(folder: Path, heads: int = HEADS) -> SentenceFiles:
-    """Graph, pieces and tables from `model.safetensors` and `vocab.txt` of a BERT-shaped encoder."""
-    weights = {name.removeprefix("bert."): array for name, array in load_file(folder / "model.safetensors").items()}
+@dataclass(frozen=True)
+class Weights:
+    """A BERT-shaped encoder, as it was published or as it was tuned: arrays by name, and its pieces by number."""
+
+    arrays: Mapping[str, Floats]
+    pieces: Sequence[str]
+
+
+def read_weights(folder: Path) -> Weights:
+    """The encoder in `model.safetensors` and `vocab.txt`."""
+    arrays = {name.removeprefix("bert."): array for name, array in load_file(folder / "model.safetensors").items()}
+    return Weights(arrays, (folder / "vocab.txt").read_text(encoding="utf-8").rstrip("\n").split("\n"))
+
+
+def sentence_files(read: Weights, heads: int = HEADS) -> SentenceFiles:
+    """Graph, pieces and tables."""
+    weights = read.arrays
     table = weights["embeddings.word_embeddings.weight"]
     rows, scales = _int8(table.T)
     places = weights["embeddings.position_embeddings.weight"] + weights["embeddings.token_type_embeddings.weight"][0]
-    names = (folder / "vocab.txt").read_text(encoding="utf-8").rstrip("\n")
     return SentenceFiles(
-        {GRAPH: _Graph(weights, heads).content(), PIECES: names.encode()},
+        {GRAPH: _Graph(weights, heads).content(), PIECES: "\n".join(read.pieces).encode()},
         {TABLE: np.ascontiguousarray(rows.T), SCALES: scales, POSITIONS: places[:MOST_PIECES].astype(np.float32)},
     )
 
@@ -55,7 +69,7 @@ class _Graph:
     def content(self) -> bytes:
         width = int(self._weights["embeddings.LayerNorm.weight"].shape[0])
         norm = self._norm("embeddings.LayerNorm")
-        self._node("LayerNormalization", ["embedded", *norm], "layer0", axis=-1, epsilon=_EPSILON)
+        self._node("LayerNormalization", ["embedded", *norm], "layer0", axis=-1, epsilon=EPSILON)
         layers = 1 + max(int(name.split(".")[2]) for name in self._weights if name.startswith("encoder.layer."))
         for at in range(layers):
             self._layer(at)
@@ -100,7 +114,7 @@ class _Graph:
         dense = f"{part}.dense"
         self._product(dense, self._weights[f"{dense}.weight"].T, given)
         inputs = [dense, beside, *self._norm(f"{part}.LayerNorm"), self._of(f"{dense}.bias")]
-        self._node("SkipLayerNormalization", inputs, out, _FUSED, epsilon=_EPSILON)
+        self._node("SkipLayerNormalization", inputs, out, _FUSED, epsilon=EPSILON)
 
     def _product(self, out: str, matrix: Floats, given: str, bias: Floats | None = None) -> None:
         values, scales = _int8(matrix)

@@ -22,7 +22,7 @@ from tiermesh_classifier.training.cross_fitting import CrossFitted, Fit, LabelSe
 from tiermesh_classifier.training.fitting import Fitted
 from tiermesh_classifier.training.noise import noisy, wrapped
 from tiermesh_classifier.training.patterns import Expander, Labels, load_grammars
-from tiermesh_classifier.training.prepared import Prepared, prepared
+from tiermesh_classifier.training.prepared import Prepared, ReadTurns, prepared, read_all
 from tiermesh_classifier.training.turns import Turn, group_folds, read_turns, turns_of
 from tiermesh_classifier.training.weaving import woven
 from tiermesh_classifier.training.weights import PACKAGE, weights_folder
@@ -53,6 +53,8 @@ class Options:
     sentence_encoder: bool = True
     # Folder of its weights; where the installed package keeps them when left out.
     weights: Path | None = None
+    # Turns made by patterns that it takes to tune the encoder to the pack; with fewer it stays as published.
+    fewest_lessons: int = 2_000
 
 
 def train(pack: Pack, data: Sequence[Path], out: Path, options: Options | None = None, tell: Progress = print) -> str:
@@ -136,9 +138,9 @@ class Learnt:
 
 def learn(words: PackWords, turns: Sequence[Turn], options: Options, tell: Progress) -> Learnt:
     """Everything up to the held-out scores."""
-    sentence = _sentence(options)
-    encoder = None if sentence is None else encoder_of(sentence)
-    data = prepared(words, turns, encoder)
+    read = read_all(words, turns)
+    sentence = _sentence(words, read, options, tell)
+    data = prepared(read, None if sentence is None else encoder_of(sentence))
     labels = {**axis_labels(words), **dict.fromkeys((*KEEP_HEADS, TIER1_HEAD), ("yes", "no"))}
     with threadpool_limits(1):  # type: ignore[no-untyped-call]  # published without annotations
         cross = cross_fitted(data, folds_of(turns, options.folds), labels, _how(options), tell)
@@ -182,7 +184,7 @@ def _how(options: Options) -> Fit:
     return Fit(options.strength, options.most_steps)
 
 
-def _sentence(options: Options) -> SentenceFiles | None:
+def _sentence(words: PackWords, read: ReadTurns, options: Options, tell: Progress) -> SentenceFiles | None:
     if not options.sentence_encoder:
         return None
     folder = options.weights or weights_folder()
@@ -191,6 +193,10 @@ def _sentence(options: Options) -> SentenceFiles | None:
             f"the sentence encoder's weights (package {PACKAGE}) are not installed; run `make setup`, or train with "
             "--sparse for an artefact without them"
         )
-    from tiermesh_classifier.training.sentence_graph import sentence_files  # `onnx`, which sparse training does without
+    from tiermesh_classifier.training.lessons import tuned_to  # `onnx` and `jax`, which sparse training does without
+    from tiermesh_classifier.training.sentence_graph import read_weights, sentence_files
 
-    return sentence_files(folder)
+    weights = read_weights(folder)
+    if sum(turn.made for turn in read.turns) >= options.fewest_lessons:
+        weights = tuned_to(words, read, weights, tell)
+    return sentence_files(weights)

@@ -24,6 +24,8 @@ class Turn:
     route: str
     group: str
     weight: float = 1.0
+    # Made by a pattern. The sentence encoder may have learnt from it: nothing is calibrated on it.
+    made: bool = False
 
 
 class LabelledDataError(Exception):
