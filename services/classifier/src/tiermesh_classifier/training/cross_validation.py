@@ -51,10 +51,10 @@ def cross_validated(
 
 
 def joined(learnt_from: Sequence[Turn], measured: Sequence[Turn]) -> list[Turn]:
-    """What is learnt from, with copies of measured openings moved into the group of what they copy."""
+    """What is learnt from, with copies of measured openings moved into the group of what they copy, and no lessons."""
     groups = {turn.text: turn.group for turn in measured if not turn.history.running}
     moved = {turn.group: groups[turn.text] for turn in learnt_from if not turn.history.running and turn.text in groups}
-    return [replace(turn, group=moved.get(turn.group, turn.group)) for turn in learnt_from]
+    return [replace(turn, group=moved[turn.group], made=False) if turn.group in moved else turn for turn in learnt_from]
 
 
 def without(pack: Pack, turns: Sequence[Turn]) -> Pack:

@@ -32,7 +32,7 @@ class Tuning:
     # Uppermost layers, which learn; those below and the pieces' own vectors stay as they were published.
     layers: int = 4
     # Greatest step of the layers and of the heads beside them.
-    rate: float = 1.5e-4
+    rate: float = 4e-4
     heads_rate: float = 1e-2
     # Share of what a part of a layer says that is left out at random.
     dropped: float = 0.1
@@ -43,14 +43,15 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Lessons:
-    """Texts, what else is known of each turn, and the place of its label on each axis (turns × axes)."""
+    """Texts, what else is known of each turn, and what each head has to say of it."""
 
     texts: Sequence[str]
     beside: Sequence[Sequence[str]]
+    # Turns × heads: the place of the label, and what it counts (nothing where the text cannot tell).
     labels: NDArray[np.int32]
-    # Labels of each axis.
-    sizes: Sequence[int]
     weights: Floats
+    # Labels of each head.
+    sizes: Sequence[int]
 
 
 def tuned(
@@ -146,14 +147,15 @@ class _Shape:
     sizes: Sequence[int]
 
     def loss(self, learnt: Any, lower: Any, batch: Any, key: Any) -> Any:
-        """Cross-entropy summed over the axes."""
+        """Cross-entropy summed over the heads, each a mean over what counts."""
         numbers, seen, beside, labels, weights = batch
         bert = Bert({**lower, **learnt["layers"]}, self.heads, self.how.dropped, frozenset(learnt["layers"]))
         means = bert.means(numbers, seen, key) * self.how.length
         scores = means @ learnt["heads"]["means"] + beside @ learnt["heads"]["beside"] + learnt["heads"]["bias"]
         total, start = 0.0, 0
-        for axis, size in enumerate(self.sizes):
+        for head, size in enumerate(self.sizes):
             chances = jax.nn.log_softmax(scores[:, start : start + size])
-            right = jnp.take_along_axis(chances, labels[:, axis : axis + 1], axis=1)[:, 0]
-            total, start = total - (weights * right).sum() / weights.sum(), start + size
+            right = jnp.take_along_axis(chances, labels[:, head : head + 1], axis=1)[:, 0]
+            counts = weights[:, head]
+            total, start = total - (counts * right).sum() / jnp.maximum(counts.sum(), 1.0), start + size
         return total
