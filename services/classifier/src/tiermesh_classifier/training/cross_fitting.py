@@ -1,6 +1,7 @@
 """Heads fitted fold by fold, each without a part of the turns, and what they say of that part."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,9 @@ from tiermesh_classifier.encoder import Encoder, fit_encoder
 from tiermesh_classifier.training.fitting import Fitted, Matrix, Task, fit, logits
 from tiermesh_classifier.training.prepared import Prepared
 from tiermesh_classifier.training.solver import Rows
+
+# Folds at a time: most of the work is products, which let other threads run. Each takes a gigabyte.
+_AT_ONCE = 2
 
 LabelSets = Mapping[str, Sequence[str]]
 
@@ -39,16 +43,23 @@ def cross_fitted(
     """Fits all heads once per fold."""
     count = int(folds.max()) + 1
     held_out = {head: np.zeros((len(data.turns), len(labels[head]))) for head in HEADS}
+
+    def without(fold: int) -> tuple[Encoder, Mapping[str, Fitted]]:
+        seen = data.take(np.flatnonzero(folds != fold))
+        encoder = fit_encoder(seen.features)
+        fitted = fitted_heads(seen, seen.rows(encoder), labels, how)
+        outside = np.flatnonzero(folds == fold)
+        unseen = data.take(outside).rows(encoder)
+        for head, each in fitted.items():
+            held_out[head][outside] = logits(each, unseen)
+        return encoder, fitted
+
     encoders, heads = [], []
-    for fold in range(count):
-        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        seen = data.take(inside)
-        encoders.append(fit_encoder(seen.features))
-        heads.append(fitted_heads(seen, seen.rows(encoders[-1]), labels, how))
-        unseen = data.take(outside).rows(encoders[-1])
-        for head, fitted in heads[-1].items():
-            held_out[head][outside] = logits(fitted, unseen)
-        tell(f"fold {fold + 1} of {count}")
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for fold, (encoder, fitted) in enumerate(pool.map(without, range(count))):
+            encoders.append(encoder)
+            heads.append(fitted)
+            tell(f"fold {fold + 1} of {count}")
     return CrossFitted(folds, encoders, heads, held_out)
 
 
