@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tiermesh_classifier.artefact import HEADS, KEEP_HEADS, KEPT_AXES, TIER1_HEAD
+from tiermesh_classifier.artefact import TIER1_HEAD
 from tiermesh_classifier.assembly import axis_labels
-from tiermesh_classifier.training.prepared import ReadTurns, target_of
+from tiermesh_classifier.scores import AXES
+from tiermesh_classifier.training.prepared import ReadTurns
 from tiermesh_classifier.training.sentence_graph import Weights
 from tiermesh_classifier.training.tuning import Lessons, Tuning, tuned
 from tiermesh_classifier.training.turns import Turn
@@ -26,34 +27,32 @@ def tuned_to(words: PackWords, read: ReadTurns, published: Weights, tell: Callab
 
 
 def lessons_of(words: PackWords, read: ReadTurns) -> Lessons:
-    """What patterns made: text, topic of the conversation, and what each head has to say of it.
+    """What patterns made: text, topic of the conversation, labels of the axes and whether it is tier 1.
 
     A pattern that says word for word what was written by hand, too, is left out.
     """
-    labels = {**axis_labels(words), **dict.fromkeys((*KEEP_HEADS, TIER1_HEAD), ("yes", "no"))}
+    labels = {**axis_labels(words), TIER1_HEAD: ("yes", "no")}
+    heads = (*AXES, TIER1_HEAD)
     written = {_spoken(text) for turn, text in zip(read.turns, read.texts, strict=True) if not turn.made}
     places = [at for at, turn in enumerate(read.turns) if turn.made and _spoken(read.texts[at]) not in written]
     turns = [read.turns[at] for at in places]
     return Lessons(
         texts=[read.texts[at] for at in places],
         beside=[_topic(turn) for turn in turns],
-        labels=np.array([[labels[head].index(target_of(turn, head)) for head in HEADS] for turn in turns], np.int32),
-        sizes=[len(labels[head]) for head in HEADS],
-        weights=np.array([[turn.weight * _told(turn, head) for head in HEADS] for turn in turns], np.float32),
+        labels=np.array([[labels[head].index(_label(turn, head)) for head in heads] for turn in turns], dtype=np.int32),
+        sizes=[len(labels[head]) for head in heads],
+        weights=np.array([turn.weight for turn in turns], dtype=np.float32),
     )
-
-
-def _told(turn: Turn, head: str) -> bool:
-    """Whether the text can tell: what a turn has from its topic stands in the topic, and that it has, in the text."""
-    topic = turn.history.topic
-    if head in KEEP_HEADS:
-        return topic is not None
-    kept = head in KEPT_AXES and topic is not None and getattr(topic, head) == turn.labels[head]
-    return not (kept and turn.labels["needs_context"] == "yes")
 
 
 def _spoken(text: str) -> tuple[str, ...]:
     return tuple(_WORDS.findall(text))
+
+
+def _label(turn: Turn, head: str) -> str:
+    if head == TIER1_HEAD:
+        return "yes" if turn.route == "tier1" else "no"
+    return turn.labels[head]
 
 
 def _topic(turn: Turn) -> list[str]:

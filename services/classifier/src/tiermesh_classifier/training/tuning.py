@@ -28,7 +28,7 @@ class Tuning:
     """How much is learnt, and how fast."""
 
     # Times that each lesson is seen.
-    epochs: float = 2.0
+    epochs: float = 2.2
     # Uppermost layers, which learn; those below and the pieces' own vectors stay as they were published.
     layers: int = 4
     # Greatest step of the layers and of the heads beside them.
@@ -43,15 +43,14 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Lessons:
-    """Texts, what else is known of each turn, and what each head has to say of it."""
+    """Texts, what else is known of each turn, and the place of its label on each axis (turns × axes)."""
 
     texts: Sequence[str]
     beside: Sequence[Sequence[str]]
-    # Turns × heads: the place of the label, and what it counts (nothing where the text cannot tell).
     labels: NDArray[np.int32]
-    weights: Floats
-    # Labels of each head.
+    # Labels of each axis.
     sizes: Sequence[int]
+    weights: Floats
 
 
 def tuned(
@@ -147,15 +146,14 @@ class _Shape:
     sizes: Sequence[int]
 
     def loss(self, learnt: Any, lower: Any, batch: Any, key: Any) -> Any:
-        """Cross-entropy summed over the heads, each a mean over what counts."""
+        """Cross-entropy summed over the axes."""
         numbers, seen, beside, labels, weights = batch
         bert = Bert({**lower, **learnt["layers"]}, self.heads, self.how.dropped, frozenset(learnt["layers"]))
         means = bert.means(numbers, seen, key) * self.how.length
         scores = means @ learnt["heads"]["means"] + beside @ learnt["heads"]["beside"] + learnt["heads"]["bias"]
         total, start = 0.0, 0
-        for head, size in enumerate(self.sizes):
+        for axis, size in enumerate(self.sizes):
             chances = jax.nn.log_softmax(scores[:, start : start + size])
-            right = jnp.take_along_axis(chances, labels[:, head : head + 1], axis=1)[:, 0]
-            counts = weights[:, head]
-            total, start = total - (counts * right).sum() / jnp.maximum(counts.sum(), 1.0), start + size
+            right = jnp.take_along_axis(chances, labels[:, axis : axis + 1], axis=1)[:, 0]
+            total, start = total - (weights * right).sum() / weights.sum(), start + size
         return total
