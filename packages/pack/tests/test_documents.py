@@ -1,7 +1,7 @@
 """YAML with lines: what is read, and how trouble is told."""
 
 import pytest
-from tiermesh_pack.documents import Problems, check_schema, load_document
+from tiermesh_pack.documents import PackError, Problem, Problems, check_schema, load_document
 
 
 @pytest.fixture
@@ -84,3 +84,16 @@ def test_a_document_that_does_not_fit_its_schema_is_told_in_words(read, tmp_path
 
     assert not check_schema(document, "pack", problems)
     assert [str(problem) for problem in problems] == told
+
+
+def test_a_message_of_thousands_of_problems_tells_whole_files_first_and_how_many_more_there_are() -> None:
+    lines = [Problem("examples/a.jsonl", number, "no label", "use one") for number in range(1, 3001)]
+    error = PackError((*lines, Problem("vocabulary/intents.yaml", 0, "the file is missing", "create it")))
+
+    told = str(error).splitlines()
+
+    assert told[0] == "the pack has 3001 problems:"
+    assert told[1].startswith("vocabulary/intents.yaml:0: the file is missing")
+    assert told[-1].startswith("… and 2951 more")
+    assert len(told) == 52
+    assert len(error.problems) == 3001

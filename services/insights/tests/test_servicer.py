@@ -271,6 +271,20 @@ async def test_too_little_data_means_no_proposal(insights: Insights) -> None:
     assert (report.current.threshold, report.current.applied, report.sample) == (0.8, False, 3)
 
 
+async def test_the_dearest_wrong_answer_can_be_weighed_and_a_dearer_one_is_refused(insights: Insights) -> None:
+    decisions, outcomes = judged_log(300)
+    await insights.decide(*decisions)
+    await insights.say(*outcomes)
+    request = pb.ReportThresholdRequest(selection=selected(), quality_weight_micros=10**12)
+    report = await insights.stub.ReportThreshold(request, metadata=insights.reader(), timeout=20)
+    assert report.quality_weight_micros == 10**12
+    assert report.curve
+    request.quality_weight_micros += 1
+    error = await refusal(insights.stub.ReportThreshold(request, metadata=insights.reader(), timeout=20))
+    assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "quality_weight_micros" in error.message
+
+
 async def test_a_threshold_is_proposed_applied_watched_and_undone(insights: Insights) -> None:
     decisions, outcomes = judged_log(1000)
     await insights.decide(*decisions)

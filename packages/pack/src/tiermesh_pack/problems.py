@@ -18,13 +18,23 @@ class Problem:
         return f"{self.file}:{self.line}: {self.what} — {self.mend}"
 
 
+# Lines of a message: one missing file may be the cause of thousands.
+_MOST_TOLD = 50
+
+
 class PackError(Exception):
-    """The pack is refused; `problems` holds everything that was found, sorted by file and line."""
+    """The pack is refused; `problems` holds everything that was found, sorted by file and line.
+
+    The message tells the first of them, those of whole files before those of lines.
+    """
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = problems
         noun = "problem" if len(problems) == 1 else "problems"
-        super().__init__("\n".join([f"the pack has {len(problems)} {noun}:", *map(str, problems)]))
+        told = sorted(problems, key=lambda problem: problem.line > 0)[:_MOST_TOLD]
+        rest = len(problems) - len(told)
+        more = [f"… and {rest} more, which may come of these"] if rest else []
+        super().__init__("\n".join([f"the pack has {len(problems)} {noun}:", *map(str, told), *more]))
 
 
 class Problems:

@@ -68,7 +68,7 @@ class TenantTuning(BaseModel):
     # What stands until something is applied, where no decision has told it.
     default_threshold: Share = 0.6
     # Cost of one wrong tier-1 answer: ten cents.
-    quality_weight_micros: Annotated[int, Field(ge=0)] = 100_000
+    quality_weight_micros: Annotated[int, Field(ge=0, le=10**12)] = 100_000
     max_quality_loss: Positive = 0.05
     alpha: Positive = 0.05
     minimum_sample: Annotated[int, Field(ge=50)] = 200

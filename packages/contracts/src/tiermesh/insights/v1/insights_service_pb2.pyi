@@ -2038,7 +2038,7 @@ class ProposeThresholdRequest(_message.Message):
     ALPHA_FIELD_NUMBER: _builtins.int
     WANTED_FIELD_NUMBER: _builtins.int
     quality_weight_micros: _builtins.int
-    """Cost of one wrong tier-1 answer, in micro-dollars; 0 takes the deployment's own."""
+    """Cost of one wrong tier-1 answer, in micro-dollars, at most a million dollars; 0 takes the deployment's own."""
     max_quality_loss: _builtins.float
     """Bound on the quality-loss rate, kept with probability 1 − alpha; 0 takes the deployment's own."""
     alpha: _builtins.float
