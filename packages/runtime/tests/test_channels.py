@@ -8,11 +8,10 @@ from typing import Any
 import grpc
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode, format_trace_id
-from tiermesh_runtime import channels, errors, testing
+from tiermesh_runtime import channels, deadlines, errors, testing
 from tiermesh_runtime.health import Health
 
-ROUNDED_UP = 1.02
-"""A server may see more than was asked for: gRPC sends timeouts rounded up to two or three digits, by up to 1 %."""
+ROUNDED_UP = 1 + 2 * deadlines.ROUNDING
 
 every_kind = pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])
 CLIENT, SERVER = SpanKind.CLIENT, SpanKind.SERVER

@@ -16,8 +16,7 @@ from tiermesh_runtime.settings import ServiceSettings
 
 every_kind = pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])
 SECRET = "password hunter2 in SELECT *"
-ROUNDED_UP = 1.02
-"""A server may see more than was asked for: gRPC sends timeouts rounded up to two or three digits, by up to 1 %."""
+ROUNDED_UP = 1 + 2 * deadlines.ROUNDING
 
 
 def details(error: grpc.aio.AioRpcError) -> dict[str, Any]:

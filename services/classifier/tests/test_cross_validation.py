@@ -69,6 +69,18 @@ def test_no_fold_has_seen_a_word_that_only_it_holds(tiny_pack: Pack) -> None:
     assert knows == [at != fold for at in range(3)]
 
 
+def test_a_pattern_that_says_what_is_measured_is_in_its_group_and_no_lesson(tiny_pack: Pack) -> None:
+    turns = labelled_turns(tiny_pack, words_of(tiny_pack), [], Options(noise=False, sentence_encoder=False))
+    measured = next(turn for turn in turns if not turn.history.running)
+    copy = replace(measured, id="p-1", group="pattern", made=True)
+    variant = replace(copy, id="p-2", text=measured.text + " please")
+    other = replace(copy, id="p-3", text="something else", group="other")
+
+    found = {turn.id: (turn.group, turn.made) for turn in joined([copy, variant, other], [measured])}
+
+    assert found == {"p-1": (measured.group, False), "p-2": (measured.group, False), "p-3": ("other", True)}
+
+
 def test_every_measured_turn_is_scored_once(tiny_pack: Pack) -> None:
     root = tiny_pack.vocabulary.examples
     turns = turns_of(

@@ -1,6 +1,7 @@
 """Words that try to steer the router change nothing: no tier is lowered, no scope changes, whatever the model obeys.
 
 The public injection sets are read from the folder that TIERMESH_INJECTION_SETS names; a handful of our own always runs.
+TIERMESH_INJECTION_ARTEFACT names an artefact to hold to it instead of the tests' own, which has no sentence encoder.
 """
 
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiermesh_classifier.assembly import assemble
 from tiermesh_classifier.classifier import Classifier, Question
 from tiermesh_classifier.evaluation import facts_of, policy_history, policy_scores
 from tiermesh_classifier.history import NO_HISTORY
@@ -92,6 +94,11 @@ class Obedient:
 
     def seconds_left(self) -> float:
         return 60.0
+
+
+@pytest.fixture(scope="module")
+def classifier(pack: Pack, artefact_folder: Path) -> Classifier:
+    return assemble(pack, Path(os.environ.get("TIERMESH_INJECTION_ARTEFACT", artefact_folder)))
 
 
 @pytest.fixture(scope="module")

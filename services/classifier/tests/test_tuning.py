@@ -1,5 +1,6 @@
 """Tuning of the sentence encoder: what it learns from, what it changes and what it leaves."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,3 +122,17 @@ def test_an_encoder_is_tuned_where_patterns_make_enough_to_learn_from(
 
     published = sentence_files(read_weights(sentence_weights)).files[GRAPH]
     assert ((tmp_path / "out" / GRAPH).read_bytes() != published) is changed
+
+
+def test_nothing_is_calibrated_on_what_the_encoder_may_have_learnt_from(tiny_pack: Pack, tmp_path: Path) -> None:
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / PATTERNS).symlink_to(PACK / "examples" / PATTERNS)
+    patterned = replace(tiny_pack, path=tmp_path)
+    options = Options(folds=2, most_steps=4, pattern_samples=1, noise=False, sentence_encoder=False)
+    turns = labelled_turns(patterned, words_of(patterned), [], options)
+
+    train(patterned, [], tmp_path / "out", options, tell=lambda words: None)
+
+    counted = json.loads((tmp_path / "out" / "manifest.json").read_text())["held_out"]["cardinality"]["turns"]
+    assert any(turn.made and turn.weight >= 1.0 for turn in turns)
+    assert counted == len([turn for turn in turns if turn.weight >= 1.0 and not turn.made])

@@ -17,7 +17,8 @@ USEFUL_SECONDS = 0.005
 """Less than this is no time to do anything in."""
 
 _TRANSIT_SECONDS = 0.1
-_ROUNDING = 0.01
+ROUNDING = 0.01
+"""gRPC sends timeouts rounded up to two or three digits, by up to this share."""
 
 
 def remaining() -> float | None:
@@ -36,7 +37,7 @@ def spent() -> bool:
     """
     known = call_context.current()
     left = remaining()
-    return known is not None and left is not None and left <= max(_TRANSIT_SECONDS, _ROUNDING * known.limit)
+    return known is not None and left is not None and left <= max(_TRANSIT_SECONDS, ROUNDING * known.limit)
 
 
 def budget(seconds: float, *, reserve: float = 0.0, hop: str = "") -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from tiermesh_classifier.artefact import TIER1_HEAD
 from tiermesh_classifier.assembly import axis_labels
 from tiermesh_classifier.scores import AXES
-from tiermesh_classifier.training.prepared import ReadTurns
+from tiermesh_classifier.training.prepared import ReadTurns, target_of
 from tiermesh_classifier.training.sentence_graph import Weights
 from tiermesh_classifier.training.tuning import Lessons, Tuning, tuned
 from tiermesh_classifier.training.turns import Turn
@@ -39,7 +39,9 @@ def lessons_of(words: PackWords, read: ReadTurns) -> Lessons:
     return Lessons(
         texts=[read.texts[at] for at in places],
         beside=[_topic(turn) for turn in turns],
-        labels=np.array([[labels[head].index(_label(turn, head)) for head in heads] for turn in turns], dtype=np.int32),
+        labels=np.array(
+            [[labels[head].index(target_of(turn, head)) for head in heads] for turn in turns], dtype=np.int32
+        ),
         sizes=[len(labels[head]) for head in heads],
         weights=np.array([turn.weight for turn in turns], dtype=np.float32),
     )
@@ -47,12 +49,6 @@ def lessons_of(words: PackWords, read: ReadTurns) -> Lessons:
 
 def _spoken(text: str) -> tuple[str, ...]:
     return tuple(_WORDS.findall(text))
-
-
-def _label(turn: Turn, head: str) -> str:
-    if head == TIER1_HEAD:
-        return "yes" if turn.route == "tier1" else "no"
-    return turn.labels[head]
 
 
 def _topic(turn: Turn) -> list[str]:

@@ -46,11 +46,7 @@ class Prepared:
 
     def targets(self, head: str) -> list[str]:
         """The label of each turn."""
-        if head == TIER1_HEAD:
-            return ["yes" if turn.route == "tier1" else "no" for turn in self.turns]
-        if head in KEEP_HEADS:
-            return [_keeps(turn, head.removeprefix("keep_")) for turn in self.turns]
-        return [turn.labels[head] for turn in self.turns]
+        return [target_of(turn, head) for turn in self.turns]
 
     def truth(self, head: str, labels: Sequence[str]) -> NDArray[np.int64]:
         """The place of each turn's label among the labels."""
@@ -91,6 +87,13 @@ def _sentences(texts: Sequence[str], sentence: SentenceEncoder | None) -> NDArra
     vectors = sentence.vectors(once) * np.float32(SENTENCE_LENGTH)
     place = {text: at for at, text in enumerate(once)}
     return np.asarray(vectors[[place[text] for text in texts]], dtype=np.float32)
+
+
+def target_of(turn: Turn, head: str) -> str:
+    """What a head has to say of a turn."""
+    if head == TIER1_HEAD:
+        return "yes" if turn.route == "tier1" else "no"
+    return _keeps(turn, head.removeprefix("keep_")) if head in KEEP_HEADS else turn.labels[head]
 
 
 def _keeps(turn: Turn, axis: str) -> str:

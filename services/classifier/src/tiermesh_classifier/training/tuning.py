@@ -66,11 +66,17 @@ def tuned(
     learnt = {"layers": upper, "heads": _heads(width, batches.known, sum(lessons.sizes))}
     rule = _rule(how, steps)
     state = rule.init(learnt)
-    shape = _Shape(heads, how, tuple(lessons.sizes))
+
+    def loss(learnt: Any, batch: Any, key: Any) -> Any:
+        numbers, seen, beside, labels, weights = batch
+        bert = Bert({**lower, **learnt["layers"]}, heads, how.dropped, learnt["layers"])
+        means = bert.means(numbers, seen, key) * how.length
+        scores = means @ learnt["heads"]["means"] + beside @ learnt["heads"]["beside"] + learnt["heads"]["bias"]
+        return _cross_entropy(scores, labels, weights, lessons.sizes)
 
     @jax.jit
     def step(learnt: Any, state: Any, batch: Any, key: Any) -> Any:
-        slope = jax.grad(shape.loss)(learnt, lower, batch, key)
+        slope = jax.grad(loss)(learnt, batch, key)
         change, state = rule.update(slope, state, learnt)
         return optax.apply_updates(learnt, change), state
 
@@ -137,23 +143,11 @@ class _Batches:
         return numbers, seen, beside, self._lessons.labels[places], self._lessons.weights[places]
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """What is computed of a batch."""
-
-    heads: int
-    how: Tuning
-    sizes: Sequence[int]
-
-    def loss(self, learnt: Any, lower: Any, batch: Any, key: Any) -> Any:
-        """Cross-entropy summed over the axes."""
-        numbers, seen, beside, labels, weights = batch
-        bert = Bert({**lower, **learnt["layers"]}, self.heads, self.how.dropped, frozenset(learnt["layers"]))
-        means = bert.means(numbers, seen, key) * self.how.length
-        scores = means @ learnt["heads"]["means"] + beside @ learnt["heads"]["beside"] + learnt["heads"]["bias"]
-        total, start = 0.0, 0
-        for axis, size in enumerate(self.sizes):
-            chances = jax.nn.log_softmax(scores[:, start : start + size])
-            right = jnp.take_along_axis(chances, labels[:, axis : axis + 1], axis=1)[:, 0]
-            total, start = total - (weights * right).sum() / weights.sum(), start + size
-        return total
+def _cross_entropy(scores: Any, labels: Any, weights: Any, sizes: Sequence[int]) -> Any:
+    """Summed over the axes, each a weighted mean over the turns."""
+    total, start = 0.0, 0
+    for axis, size in enumerate(sizes):
+        chances = jax.nn.log_softmax(scores[:, start : start + size])
+        right = jnp.take_along_axis(chances, labels[:, axis : axis + 1], axis=1)[:, 0]
+        total, start = total - (weights * right).sum() / weights.sum(), start + size
+    return total
