@@ -70,6 +70,20 @@ async def test_who_is_away_is_seen_by_the_own_department(
     assert {row[0] for row in rows} == allowed & set(frames["leave_requests"].employee_id)
 
 
+async def test_feedback_is_read_by_who_gave_it_and_who_received_it_and_by_those_above_them(
+    postgres: PostgresEngine, frames: dict[str, pd.DataFrame], visible: Callable[[str], set[str]]
+) -> None:
+    feedback = frames["feedback"]
+    given_by_others = 0
+    for person in frames["employees"].employee_id:
+        theirs = feedback.to_employee_id.isin(visible(person)) | feedback.from_employee_id.isin(visible(person))
+        rows = (await postgres.fetch(seen("feedback", "feedback_id"), 20, Identity(person))).rows
+        assert {row[0] for row in rows} == set(feedback[theirs].feedback_id), person
+        received = feedback[feedback.to_employee_id == person]
+        given_by_others += int((~received.from_employee_id.isin(visible(person))).sum())
+    assert given_by_others > 20, "who gave it is mostly nobody whose records the receiver may see"
+
+
 async def test_roles_open_what_the_pack_says_and_nothing_is_read_out_of_their_names(postgres: PostgresEngine) -> None:
     hostile = frozenset({'employee","hr_admin', "x,hr_admin", "hr_admin'); DROP TABLE employees; --", "\x00hr_admin"})
     everybody = (await postgres.fetch(seen("goals"), 20, Identity("E00014", frozenset({"hr_admin"})))).rows

@@ -24,18 +24,21 @@ wide_setting = "(SELECT coalesce(current_setting('tiermesh.wide', true), '') = '
 mend = "run: python -m tiermesh_aggregator.secure --pack PACK --database URL, as the owner of the tables"
 
 
-def guarded(model: SemanticModel) -> dict[str, tuple[str, tuple[Visibility, ...]]]:
-    """Tables whose rows are somebody's and not everybody's business: the person's column, and the rules."""
-    columns: dict[str, str] = {}
-    rules: dict[str, dict[str, Visibility]] = {}
+Rules = dict[str, tuple[Visibility, ...]]
+"""Columns that hold a person, each with what opens its rows."""
+
+
+def guarded(model: SemanticModel) -> dict[str, Rules]:
+    """Tables whose rows are somebody's and not everybody's business. Feedback is its giver's and its receiver's."""
+    found: dict[str, dict[str, dict[str, Visibility]]] = {}
     for entity, visibility in _uses(model):
         if entity.person:
-            columns[entity.table] = entity.person
-            rules.setdefault(entity.table, {})[visibility] = model.visibility[visibility]
+            columns = found.setdefault(entity.table, {})
+            columns.setdefault(entity.person, {})[visibility] = model.visibility[visibility]
     return {
-        table: (columns[table], tuple(found[name] for name in sorted(found)))
-        for table, found in rules.items()
-        if not any(rule.everyone for rule in found.values())
+        table: {column: tuple(rules[name] for name in sorted(rules)) for column, rules in columns.items()}
+        for table, columns in found.items()
+        if not any(rule.everyone for rules in columns.values() for rule in rules.values())
     }
 
 
@@ -66,7 +69,7 @@ def readable(pack: Pack) -> list[str]:
 
 def fingerprint(pack: Pack) -> str:
     """Changes when a policy would: the database remembers for which pack it was secured."""
-    made = json.dumps([*(_condition(pack, *one) for one in guarded(pack.semantic).values()), *readable(pack)])
+    made = json.dumps([*(_condition(pack, one) for one in guarded(pack.semantic).values()), *readable(pack)])
     return hashlib.sha256(made.encode()).hexdigest()[:16]
 
 
@@ -83,7 +86,7 @@ def statements(pack: Pack) -> list[str]:
         if name not in shielded:
             found.append(f"ALTER TABLE {name} DISABLE ROW LEVEL SECURITY")
             continue
-        condition = _condition(pack, *shielded[name])
+        condition = _condition(pack, shielded[name])
         found.append(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY")
         found.append(f"CREATE POLICY {policy} ON {name} TO {reader}, {writer} USING ({condition})")
     return [*found, *_actions(), *_views(pack), f"COMMENT ON FUNCTION tiermesh_colleagues() IS '{fingerprint(pack)}'"]
@@ -135,9 +138,9 @@ def _views(pack: Pack) -> list[str]:
     for name, view in pack.semantic.views.items():
         kept, table = f"tiermesh_kept_{name}", table_name(view)
         entity = pack.semantic.domains[view.domain].entities[view.entity]
-        rules = shielded[entity.table][1] if entity.table in shielded else ()
+        rules = shielded.get(entity.table, {}).get(entity.person, ())
         keys = ", ".join(["person", "step", *(f"d_{one}" for one in view.dimensions)])
-        condition = _condition(pack, "person", rules) if rules else "true"
+        condition = _condition(pack, {"person": rules}) if rules else "true"
         found += [
             f"DROP MATERIALIZED VIEW IF EXISTS {kept} CASCADE",
             f"CREATE MATERIALIZED VIEW {kept} AS {sql[name]}",
@@ -171,27 +174,29 @@ def _functions(pack: Pack) -> list[str]:
     ]
 
 
-def _condition(pack: Pack, column: str, rules: tuple[Visibility, ...]) -> str:
+def _condition(pack: Pack, columns: Rules) -> str:
     person: PersonModel | None = pack.semantic.person
     if person is None:
         raise ValueError("a model without people has not been checked")
     lines = person.lines
     found: list[str] = []
-    roles = sorted({role for rule in rules for role in rule.roles})
+    every = [rule for rules in columns.values() for rule in rules]
+    roles = sorted({role for rule in every for role in rule.roles})
     if roles:
         listed = ", ".join("'" + role.replace("'", "''") + "'" for role in roles)
         found.append(
             f"(SELECT coalesce(nullif(current_setting('tiermesh.roles', true), ''), '[]')::jsonb ?| ARRAY[{listed}])"
         )
-    if any(rule.aggregates != "none" for rule in rules):
+    if any(rule.aggregates != "none" for rule in every):
         found.append(wide_setting)
     # What is the same for all rows stands first: where it holds, no row is looked at.
-    found.append(f"{column} = {person_setting}")
-    if any(rule.reports for rule in rules):
-        below = f"SELECT {lines.report} FROM {lines.table} WHERE {lines.manager} = {person_setting}"  # noqa: S608
-        found.append(f"{column} IN ({below})")
-    if any(rule.department for rule in rules):
-        found.append(f"{column} IN (SELECT tiermesh_colleagues())")
+    for column, rules in columns.items():
+        found.append(f"{column} = {person_setting}")
+        if any(rule.reports for rule in rules):
+            below = f"SELECT {lines.report} FROM {lines.table} WHERE {lines.manager} = {person_setting}"  # noqa: S608
+            found.append(f"{column} IN ({below})")
+        if any(rule.department for rule in rules):
+            found.append(f"{column} IN (SELECT tiermesh_colleagues())")
     return " OR ".join(found)
 
 
