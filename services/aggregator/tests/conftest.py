@@ -2,24 +2,34 @@
 
 import importlib.util
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import grpc
 import pandas as pd
 import pytest
+import pytest_asyncio
 from opentelemetry import metrics, trace
+from tiermesh.aggregator.v1 import aggregator_service_pb2_grpc as stubs
+from tiermesh.tools.v1 import tools_service_pb2_grpc as tools_stubs
 from tiermesh_aggregator.answering import Answering, Database
+from tiermesh_aggregator.building import build
 from tiermesh_aggregator.engines.address import DuckAddress, PostgresAddress
 from tiermesh_aggregator.engines.duck import DuckEngine
 from tiermesh_aggregator.engines.engine import Engine
 from tiermesh_aggregator.engines.postgres import PostgresEngine
 from tiermesh_aggregator.query import Answer, Moment, Query, Viewer
 from tiermesh_aggregator.seeding import Company, seed
+from tiermesh_aggregator.settings import AggregatorSettings
 from tiermesh_pack.pack import Pack, load_pack
-from tiermesh_runtime.testing import EmbeddedPostgres, embedded_postgres
+from tiermesh_runtime.server import serving
+from tiermesh_runtime.testing import EmbeddedPostgres, embedded_postgres, new_keys
+
+from .signed_client import Client
 
 root = Path(__file__).parents[3]
 today = date(2026, 11, 20)
@@ -122,3 +132,33 @@ def visible(frames: dict[str, pd.DataFrame]) -> Callable[[str], set[str]]:
             above, steps = managers.get(above), steps + 1
 
     return lambda person: seen.get(person, {person})
+
+
+@pytest_asyncio.fixture(params=["duckdb", "postgresql"], scope="module", loop_scope="module")
+async def client(
+    request: pytest.FixtureRequest,
+    duck_file: Path,
+    postgres_copy: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Client]:
+    """Over copies of the company: here things are written."""
+    keys = new_keys()
+    tmp_path = tmp_path_factory.mktemp("service")
+    copy = tmp_path / "company.duckdb"
+    shutil.copy(duck_file, copy)
+    (tmp_path / "action.key").write_bytes(b"k" * 64)
+    settings = AggregatorSettings(
+        port=0,
+        pack=root / "packs" / "hr",
+        database=f"duckdb:///{copy}" if request.param == "duckdb" else postgres_copy,
+        principal_public_key=keys.write_public(tmp_path),
+        action_key_file=tmp_path / "action.key",
+    )
+    async with (
+        build(settings) as parts,
+        serving(parts, settings) as server,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        yield Client(
+            stubs.AggregatorServiceStub(channel), tools_stubs.ToolsServiceStub(channel), keys, copy, server.address
+        )
