@@ -29,6 +29,8 @@ async def test_tools_are_listed_with_valid_schemas_and_their_intents(client: Cli
     lookup = by_name["leave_balance"]
     assert (lookup.kind, lookup.entity_argument) == (tools_pb.TOOL_KIND_ENTITY_LOOKUP, "employee")
     assert lookup.bulk_alternative == "leave_team_aggregate"
+    named = {tool for intent in pack.vocabulary.intents.values() for tool in intent.tools}
+    assert named <= by_name.keys(), "an intent whose tools nobody has is handed from tier to tier for nothing"
 
 
 async def test_every_look_up_answers_for_its_caller(client: Client) -> None:

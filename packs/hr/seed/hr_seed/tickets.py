@@ -32,6 +32,14 @@ _TITLES = (
     "Working hours change",
 )
 _IT_TITLES = 10
+_DETAILS = (
+    "Since this morning.",
+    "As talked about on the phone.",
+    "It is urgent, please call me back.",
+    "Form is in the internal mail.",
+    "Happened twice this week.",
+)
+_WITH_DETAILS = 0.4
 _A_YEAR = 1.4
 
 
@@ -49,6 +57,7 @@ def ticket_table(options: Options, people: People) -> Iterator[Chunk]:
     closed = opened + takes - 1
     open_now = closed > options.today
     started = open_now & (draws.random(len(person)) < 0.5)
+    said = np.where(draws.random(len(person)) < _WITH_DETAILS, draws.integers(0, len(_DETAILS), len(person)), -1)
     columns: Columns = {
         "ticket_id": numbered("TK", 1, len(person)),
         "employee_id": people.ids[person],
@@ -57,5 +66,6 @@ def ticket_table(options: Options, people: People) -> Iterator[Chunk]:
         "status": texts(("open", "in_progress", "closed"), np.where(open_now, started.astype(np.int64), 2)),
         "opened_on": dates(opened),
         "closed_on": dates(np.where(open_now, NO_DAY, closed)),
+        "details": texts(_DETAILS, said),
     }
     yield from split("support_tickets", columns)

@@ -22,7 +22,9 @@ from tiermesh_aggregator import row_security
 from tiermesh_aggregator.actions.action import Action
 from tiermesh_aggregator.actions.attendance import RegularizeAttendance
 from tiermesh_aggregator.actions.decisions import DecideExpenses, DecideLeave
+from tiermesh_aggregator.actions.desk import OpenTicket, RequestLetter, UpdateProfile
 from tiermesh_aggregator.actions.expenses import SubmitExpenses
+from tiermesh_aggregator.actions.feedback import GiveFeedback
 from tiermesh_aggregator.actions.leave import ApplyForLeave, CancelLeave
 from tiermesh_aggregator.actions.performing import Actions
 from tiermesh_aggregator.actions.tokens import Tokens
@@ -49,6 +51,10 @@ known_actions: tuple[Action, ...] = (
     RegularizeAttendance(),
     SubmitExpenses(),
     DecideExpenses(),
+    GiveFeedback(),
+    OpenTicket(),
+    RequestLetter(),
+    UpdateProfile(),
 )
 prefix = "TIERMESH_AGGREGATOR_"
 

@@ -108,7 +108,7 @@ def _visible_people(catalog: Catalog, person: PersonModel, scope: RowScope, word
         name_column.label("name"),
         departments.c[name].label("detail"),
     )
-    where = [*scope.visible_people(), _could_be(key_column, name_column, words)]
+    where = [*scope.visible_people(), could_be(key_column, name_column, words)]
     return sa.select(*columns).select_from(joined).where(*where).order_by(key_column).limit(most_candidates)
 
 
@@ -133,7 +133,7 @@ def _places(catalog: Catalog, person: PersonModel, dimension: str) -> sa.Select[
     return sa.select(noun, key, table.c[shown], raw("''")).distinct()
 
 
-def _could_be(key: sa.Column[object], name: sa.Column[object], words: Iterable[str]) -> sa.ColumnElement[bool]:
+def could_be(key: sa.Column[object], name: sa.Column[object], words: Iterable[str]) -> sa.ColumnElement[bool]:
     """The key itself, or any word of the name that begins like one of the words that are looked for."""
     given = list(words)
     starts = {start for word in given for start in _starts(word)}
@@ -161,7 +161,7 @@ def resolve(
     domain = domain_of(model, query.domain)
 
     def choose(name: str, place: str, noun: str) -> Candidate:
-        return _meant(name, place, noun, viewer, [*candidates, *_worded(domain, name)])
+        return closest(name, place, noun, viewer, [*candidates, *_worded(domain, name)])
 
     people = {name: choose(name, place, "person") for name, place in wanted.people.items()}
     units = {name: _unit(name, place, choose) for name, place in wanted.departments.items()}
@@ -256,12 +256,13 @@ def _worded(domain: Domain, name: str) -> list[Candidate]:
     return found
 
 
-def _meant(name: str, place: str, noun: str, viewer: Viewer, candidates: Sequence[Candidate]) -> Candidate:
+def closest(name: str, place: str, noun: str, viewer: Viewer, candidates: Sequence[Candidate]) -> Candidate:
     """The one that a name means. Several that fit equally well are a question back."""
     words = name.strip()
     if noun != "department" and words.lower() in own_words:
         return Candidate("person", viewer.person, "you", "")
-    fitting = [one for one in candidates if noun == "either" or (one.noun == "person") == (noun == "person")]
+    somebody = noun in ("person", "colleague")
+    fitting = [one for one in candidates if noun == "either" or (one.noun == "person") == somebody]
     by_key = [one for one in fitting if one.key.lower() == words.lower() and one.noun in ("person", "department")]
     if by_key:
         return by_key[0]
@@ -275,7 +276,11 @@ def _meant(name: str, place: str, noun: str, viewer: Viewer, candidates: Sequenc
     if chosen:
         options = [f"{one.name} ({', '.join(part for part in (one.detail, one.key) if part)})" for one in chosen[:10]]
         raise AmbiguousNameError(f'Which "{words[:60]}" do you mean?', options)
-    nouns = {"person": "person whose records you may see", "department": "department or place"}
+    nouns = {
+        "person": "person whose records you may see",
+        "colleague": "colleague who works here",
+        "department": "department or place",
+    }
     close = [one.name for score, one in scored[:3] if score >= 50]
     raise NobodyCalledError(place, words, nouns.get(noun, "person, department or place that you may see"), close)
 

@@ -24,6 +24,7 @@ _FROM: Final = frozenset({"from", "start", "since", "after", "begin", "starting"
 _TO: Final = frozenset({"to", "end", "until", "before", "through", "ending"})
 _DAY: Final = frozenset({"date", "day", "on", "when"})
 _QUERY: Final = word_set("query question text q search topic term keyword document")
+_QUOTED: Final = re.compile(r"[\"“]([^\"“”]{3,})[\"”]")
 _REASON: Final = word_set("reason why rationale explanation note comment message purpose detail")
 _LIMIT: Final = frozenset({"limit", "top", "n", "max", "first", "size"})
 _BY: Final = frozenset({"by", "group", "dimension"})
@@ -355,6 +356,8 @@ def _text(key: str, schema: Mapping[str, Any], clues: Clues) -> object:  # noqa:
         return match.group(1) if match else MISSING
     if own & _PERSON:
         return clues.people[0] if clues.people else MISSING
+    if own == {"text"} and (quoted := _QUOTED.search(clues.question)):
+        return quoted.group(1)
     if own & _QUERY:
         return clues.question.splitlines()[0]
     if own == {"category"}:

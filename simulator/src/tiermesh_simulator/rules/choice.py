@@ -32,7 +32,14 @@ _WHAT_IF: Final = re.compile(
 )
 _WRITE: Final = re.compile(
     r"^\s*(?:please |can you |could you |i(?:'d| would) like to |i want to |i need to )*"
-    r"(book|apply|cancel|submit|file|approve|reject|correct|change|update|raise|open|create|request|withdraw|set|add|move)\b",
+    r"(?:kindly )?"
+    r"(?:book|apply|cancel|submit|file|approve|reject|correct|change|update|raise|open|create|request|withdraw|set|add"
+    r"|move|give|send|issue|report)\b"
+    # The wish may come last, or only say what is needed.
+    r"|\b(?:make|open|create|raise) (?:me )?an? (?:it |hr )?ticket\b|\bplease (?:correct|raise|change|add)\b"
+    r"|\bneed (?:an? |my )?[a-z ]*(?:letter|certificate)\b"
+    # What has changed is said as it now is.
+    r"|\bmy new [a-z ]+ is\b|^\s*(?:my )?(?:new )?(?:address|name|phone|number|iban) is (?:now\b|(?!.*\?))",
     re.IGNORECASE,
 )
 _RULES: Final = re.compile(
@@ -54,6 +61,7 @@ _WRITE_WORDS: Final = word_set(
     "propose proposal apply book cancel submit approve reject create update prepare request raise correct "
     "withdraw regularize"
 )  # fmt: skip
+_CONFIRMED: Final = re.compile(r"\bbefore the (?:user|caller) confirms\b", re.IGNORECASE)
 _WHAT_IF_WORDS: Final = frozenset({"simulate", "whatif", "projection", "project", "forecast", "hypothetical"})
 
 
@@ -107,7 +115,7 @@ def describe(tool: Mapping[str, Any]) -> ToolDoc:
         bulk=bulk,
         entity=not bulk and bool((required | keys) & _ENTITY_WORDS),
         search=bool(own & _SEARCH_WORDS),
-        write=bool(own & _WRITE_WORDS),
+        write=bool(own & _WRITE_WORDS) or bool(_CONFIRMED.search(str(tool.get("description", "")))),
         what_if=bool(own & _WHAT_IF_WORDS),
         graph=bool(own & {"graphql", "graph"}),
         keyed=any(set(words(str(key))[-1:]) & _KEY_WORDS for key in schema.get("required") or ()),
