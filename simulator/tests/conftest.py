@@ -10,6 +10,8 @@ from anthropic import AsyncAnthropic
 from tiermesh_simulator.settings import SimulatorSettings
 from tiermesh_simulator.testing import SimulatorAdmin, administering, running
 
+from .listed_tools import listed_tools
+
 TODAY = "You are an HR assistant. Today is 2026-11-22."
 
 
@@ -130,3 +132,9 @@ def tools() -> list[dict[str, Any]]:
 def today() -> str:
     """A system prompt that says which day it is."""
     return TODAY
+
+
+@pytest.fixture
+def suite() -> list[dict[str, Any]]:
+    """The tools that the suite itself lists."""
+    return listed_tools()

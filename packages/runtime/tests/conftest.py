@@ -1,99 +1,22 @@
-"""A toy service with all four kinds of call, served with everything that surrounds real ones."""
+"""A toy service, served in this process or as one of its own with everything that surrounds real ones."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 import structlog
-from tiermesh.common.v1 import answer_pb2, context_pb2
 from tiermesh_runtime import channels, server, testing
 from tiermesh_runtime.settings import ServiceSettings
 
-SERVICE = "tiermesh.toy.v1.ToyService"
-KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
-Body = Callable[[Any, Any], Awaitable[Any]]
-
-
-async def _echo(request: Any, _context: Any) -> Any:
-    """Answer with the request's id; reads every message of a request stream."""
-    if hasattr(request, "__aiter__"):
-        return "+".join([each.request_id async for each in request])
-    return request.request_id
-
-
-def _handler(kind: str, body: Body) -> Any:
-    async def unary(request: Any, context: Any) -> Any:
-        return answer_pb2.TextChunk(text=str(await body(request, context)))
-
-    async def stream(request: Any, context: Any) -> Any:
-        yield answer_pb2.TextChunk(text=str(await body(request, context)))
-
-    make = getattr(grpc, f"{kind}_rpc_method_handler")
-    return make(
-        stream if kind.endswith("_stream") else unary,
-        context_pb2.RequestContext.FromString,
-        answer_pb2.TextChunk.SerializeToString,
-    )
-
-
-def toy_parts(
-    body: Body = _echo,
-    *,
-    handlers: dict[str, Any] | None = None,
-    audience: str | None = None,
-    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
-) -> server.ServiceParts:
-    """Return a service whose four methods all run `body`, unless `handlers` says otherwise."""
-    methods = {kind: _handler(kind, body) for kind in KINDS} | (handlers or {})
-    registration = server.Registration(
-        lambda _servicer, host: host.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(SERVICE, methods),)
-        ),
-        object(),
-        SERVICE,
-    )
-    return server.ServiceParts("toy", [registration], audience, interceptors)
-
-
-VALID = context_pb2.RequestContext(request_id="r-1", tenant="acme", pack_version="hr@1.0.0")
-
-
-@dataclass
-class Toy:
-    """A client of the toy service."""
-
-    address: str
-    channel: grpc.aio.Channel
-    health: Any = None
-
-    def method(self, kind: str, *, raw: bool = False) -> Any:
-        encode = None if raw else context_pb2.RequestContext.SerializeToString
-        return getattr(self.channel, kind)(f"/{SERVICE}/{kind}", encode, answer_pb2.TextChunk.FromString)
-
-    def start(self, kind: str, *requests: Any, raw: bool = False, **options: Any) -> Any:
-        """Start a call of any kind and return it."""
-        sent = requests or (VALID,)
-        return self.method(kind, raw=raw)(list(sent) if kind.startswith("stream") else sent[0], **options)
-
-    async def ask(self, kind: str, *requests: Any, raw: bool = False, **options: Any) -> list[str]:
-        """Run a call of any kind to its end; AioRpcError as it comes."""
-        call = self.start(kind, *requests, raw=raw, **options)
-        if kind.endswith("_stream"):
-            return [each.text async for each in call]
-        return [(await call).text]
-
-    async def refusal(self, kind: str, *requests: Any, **options: Any) -> grpc.aio.AioRpcError:
-        """Run a call that must fail and return the error."""
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await self.ask(kind, *requests, **options)
-        return caught.value
-
+from .spawned import Process, Spawn
+from .toy_service import VALID, Body, Toy, echo, toy_parts
 
 Serve = Callable[..., Awaitable[Toy]]
 
@@ -104,7 +27,7 @@ async def serve() -> AsyncIterator[Serve]:
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(
-            body: Body = _echo,
+            body: Body = echo,
             *,
             settings: ServiceSettings | None = None,
             idempotent: Sequence[str] = (),
@@ -115,6 +38,31 @@ async def serve() -> AsyncIterator[Serve]:
             return Toy(running.address, channel, running.health)
 
         yield start
+
+
+@pytest.fixture
+async def spawn() -> AsyncIterator[Spawn]:
+    """Start toy services as processes; what is left of them is killed at the end."""
+    children: list[asyncio.subprocess.Process] = []
+
+    async def start(**environment: str) -> Process:
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "TIERMESH_"))}
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(Path(__file__).parent / "toy_process.py"),
+            env=inherited | environment,
+            stdin=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        children.append(child)
+        return Process(child, [])
+
+    yield start
+    for child in children:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
 
 
 @pytest.fixture

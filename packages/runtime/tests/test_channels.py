@@ -8,12 +8,11 @@ from typing import Any
 import grpc
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode, format_trace_id
-from tiermesh_runtime import channels, deadlines, errors, testing
+from tiermesh_runtime import channels, errors, testing
 from tiermesh_runtime.health import Health
 
-ROUNDED_UP = 1 + 2 * deadlines.ROUNDING
+from .toy_service import ROUNDED_UP, every_kind
 
-every_kind = pytest.mark.parametrize("kind", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])
 CLIENT, SERVER = SpanKind.CLIENT, SpanKind.SERVER
 
 

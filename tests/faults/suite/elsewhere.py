@@ -46,13 +46,13 @@ class Elsewhere:
 
 def cases() -> Iterator[Elsewhere]:
     """What is proven in a service's own tests."""
-    interceptors = f"{_RUNTIME}/test_interceptors.py"
+    interceptors = f"{_RUNTIME}/test_interceptors"
     yield Elsewhere(
         "6",
         "what is left of a deadline",
         "travels from hop to hop, refused when too little",
         (
-            f"{interceptors}::test_what_is_left_of_the_deadline_travels_from_hop_to_hop",
+            f"{interceptors}_hops.py::test_what_is_left_of_the_deadline_travels_from_hop_to_hop",
             f"{_RUNTIME}/test_deadlines.py",
             f"{_GATEWAY}/test_trouble.py::test_a_stalled_executor_ends_with_the_deadline_told_in_time",
         ),
@@ -81,8 +81,8 @@ def cases() -> Iterator[Elsewhere]:
         "every hop stops within 200 ms; a stream that is left is cancelled",
         (
             f"{_GATEWAY}/test_trouble.py::test_a_client_that_goes_away_stops_every_hop_within_200_ms",
-            f"{interceptors}::test_a_stream_that_is_left_is_cancelled_and_its_generator_closed",
-            f"{interceptors}::test_wait_for_around_a_unary_call_cancels_the_handler",
+            f"{interceptors}_deadlines.py::test_a_stream_that_is_left_is_cancelled_and_its_generator_closed",
+            f"{interceptors}_deadlines.py::test_wait_for_around_a_unary_call_cancels_the_handler",
         ),
     )
     yield Elsewhere(
@@ -90,15 +90,15 @@ def cases() -> Iterator[Elsewhere]:
         "a handler raises CancelledError",
         "INTERNAL at once, never a hang",
         (
-            f"{interceptors}::test_a_cancelled_error_that_nobody_caused_is_an_internal_error_at_once",
-            f"{interceptors}::test_an_error_inside_a_task_group_keeps_its_type",
+            f"{interceptors}_errors.py::test_a_cancelled_error_that_nobody_caused_is_an_internal_error_at_once",
+            f"{interceptors}_errors.py::test_an_error_inside_a_task_group_keeps_its_type",
         ),
     )
     yield Elsewhere(
         "14",
         "a handler raises with a secret",
         "a fixed sentence and the request id",
-        (f"{interceptors}::test_an_unknown_exception_tells_the_caller_nothing_but_the_request_id",),
+        (f"{interceptors}_errors.py::test_an_unknown_exception_tells_the_caller_nothing_but_the_request_id",),
     )
     yield Elsewhere(
         "21",
@@ -119,7 +119,7 @@ def cases() -> Iterator[Elsewhere]:
         "23",
         "a dead collector at shutdown",
         "delays neither requests nor the end",
-        (f"{_RUNTIME}/test_server.py::test_a_dead_collector_delays_neither_requests_nor_the_end",),
+        (f"{_RUNTIME}/test_server_telemetry.py::test_a_dead_collector_delays_neither_requests_nor_the_end",),
     )
     yield Elsewhere(
         "24",
