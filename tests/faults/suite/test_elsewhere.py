@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.suite.deployment import PROJECT
-from tests.faults.suite.elsewhere import cases
+from tests.faults.suite.elsewhere import CASES
 
 
-@pytest.mark.parametrize("name", [name for case in cases() for name in case.tests])
+@pytest.mark.parametrize("name", [name for case in CASES for name in case.tests])
 def test_every_test_that_is_named_exists(name: str) -> None:
     file, _, function = name.partition("::")
     text = (PROJECT / file).read_text("utf-8")
