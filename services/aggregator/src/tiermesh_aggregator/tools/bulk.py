@@ -16,99 +16,98 @@ names_schema = {"type": "array", "maxItems": 50, "items": {"type": "string", "mi
 
 def schema(domain: Domain, model: SemanticModel) -> dict[str, Any]:
     """JSON Schema of the arguments."""
-    found = _schema(domain)
+    populations = [one.value for one in Population if one is not Population.VISIBLE]
+    properties = {**_asked(domain), **_bounds(populations), **_shown(populations)}
     converted = any(model.converted(measure, domain.name) for measure in domain.measures.values())
     if converted and model.currencies is not None:
-        found["properties"]["currency"] = {
+        properties["currency"] = {
             "enum": list(model.currencies.reporting),
             "description": "Currency that sums of money are converted to; absent takes the usual one. Not for lists.",
         }
-    return found
-
-
-def _schema(domain: Domain) -> dict[str, Any]:
-    measures, dimensions = list(domain.measures), list(domain.dimensions)
-    lists = list(domain.lists)
-    populations = [one.value for one in Population if one is not Population.VISIBLE]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["aggregation"],
-        "properties": {
-            "aggregation": {
-                "enum": [one.value for one in Aggregation],
-                "description": "list: records as they stand. rank: groups by a measure, most first. compare: needs "
-                "sides or group_by. trend: by a calendar grain. outliers: records that stand out.",
-            },
-            "measures": {
-                "type": "array",
-                "maxItems": 8,
-                "items": {"enum": [*measures, *(one for one in lists if one not in measures)]},
-                "description": _described(domain),
-            },
-            "group_by": {"type": "array", "maxItems": 6, "items": {"enum": dimensions}},
-            "filters": {
-                "type": "array",
-                "maxItems": 32,
-                "items": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["field", "values"],
-                    "properties": {
-                        "field": {"enum": [name for name in dimensions if domain.dimensions[name].kind != "time"]},
-                        "operator": {"enum": ["in", "not_in", "at_least", "at_most"], "default": "in"},
-                        "values": {**names_schema, "minItems": 1, "items": {"type": "string", "maxLength": 500}},
-                    },
-                },
-                "description": _values(domain),
-            },
-            "from_date": {**dated, "description": "First day; absent takes the usual period."},
-            "to_date": {**dated, "description": "Last day, included."},
-            "all_time": {"type": "boolean", "description": "True for no bound on the period at all."},
-            "population": {
-                "enum": populations,
-                "description": "Whose records, within what the caller may see; absent is everyone they may see.",
-            },
-            "people": {**names_schema, "description": "People as the user named them; resolved by the service."},
-            "departments": {**names_schema, "description": "Departments, offices, cities or countries as named."},
-            "order_by": {
-                "type": "array",
-                "maxItems": 4,
-                "items": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["field"],
-                    "properties": {
-                        "field": {"type": "string", "maxLength": 80},
-                        "descending": {"type": "boolean", "default": False},
-                    },
-                },
-                "description": "For the least of a rank: the measure with descending false.",
-            },
-            "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
-            "sides": {"type": "array", "minItems": 2, "maxItems": 10, "items": _side(populations)},
-            "outliers": {
-                "type": "object",
-                "additionalProperties": False,
-                "minProperties": 1,
-                "maxProperties": 1,
-                "properties": {
-                    "deviations": {"type": "number", "minimum": 0.5, "maximum": 100},
-                    "over_limit": {"const": True},
-                    "duplicates": {"const": True},
-                },
-            },
+        **_closed(properties, required=["aggregation"]),
+    }
+
+
+def _closed(properties: Mapping[str, Any], **rules: Any) -> dict[str, Any]:
+    """An object that has these properties and no other."""
+    return {"type": "object", "additionalProperties": False, **rules, "properties": dict(properties)}
+
+
+def _asked(domain: Domain) -> dict[str, Any]:
+    """What is computed, by what it is grouped, and of which records."""
+    measures, dimensions = list(domain.measures), list(domain.dimensions)
+    condition = _closed(
+        {
+            "field": {"enum": [name for name in dimensions if domain.dimensions[name].kind != "time"]},
+            "operator": {"enum": ["in", "not_in", "at_least", "at_most"], "default": "in"},
+            "values": {**names_schema, "minItems": 1, "items": {"type": "string", "maxLength": 500}},
         },
+        required=["field", "values"],
+    )
+    return {
+        "aggregation": {
+            "enum": [one.value for one in Aggregation],
+            "description": "list: records as they stand. rank: groups by a measure, most first. compare: needs "
+            "sides or group_by. trend: by a calendar grain. outliers: records that stand out.",
+        },
+        "measures": {
+            "type": "array",
+            "maxItems": 8,
+            "items": {"enum": [*measures, *(one for one in domain.lists if one not in measures)]},
+            "description": _described(domain),
+        },
+        "group_by": {"type": "array", "maxItems": 6, "items": {"enum": dimensions}},
+        "filters": {"type": "array", "maxItems": 32, "items": condition, "description": _values(domain)},
+    }
+
+
+def _bounds(populations: Sequence[str]) -> dict[str, Any]:
+    """When, and whose."""
+    return {
+        "from_date": {**dated, "description": "First day; absent takes the usual period."},
+        "to_date": {**dated, "description": "Last day, included."},
+        "all_time": {"type": "boolean", "description": "True for no bound on the period at all."},
+        "population": {
+            "enum": list(populations),
+            "description": "Whose records, within what the caller may see; absent is everyone they may see.",
+        },
+        "people": {**names_schema, "description": "People as the user named them; resolved by the service."},
+        "departments": {**names_schema, "description": "Departments, offices, cities or countries as named."},
+    }
+
+
+def _shown(populations: Sequence[str]) -> dict[str, Any]:
+    """In which order and how many; beside what; what stands out."""
+    ordering = _closed(
+        {
+            "field": {"type": "string", "maxLength": 80},
+            "descending": {"type": "boolean", "default": False},
+        },
+        required=["field"],
+    )
+    deviation = {
+        "deviations": {"type": "number", "minimum": 0.5, "maximum": 100},
+        "over_limit": {"const": True},
+        "duplicates": {"const": True},
+    }
+    return {
+        "order_by": {
+            "type": "array",
+            "maxItems": 4,
+            "items": ordering,
+            "description": "For the least of a rank: the measure with descending false.",
+        },
+        "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
+        "sides": {"type": "array", "minItems": 2, "maxItems": 10, "items": _side(populations)},
+        "outliers": _closed(deviation, minProperties=1, maxProperties=1),
     }
 
 
 def _side(populations: Sequence[str]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "minProperties": 1,
-        "properties": {
+    return _closed(
+        {
             "label": {"type": "string", "maxLength": 120},
             "from_date": dated,
             "to_date": dated,
@@ -116,7 +115,8 @@ def _side(populations: Sequence[str]) -> dict[str, Any]:
             "people": names_schema,
             "departments": names_schema,
         },
-    }
+        minProperties=1,
+    )
 
 
 def _described(domain: Domain) -> str:
