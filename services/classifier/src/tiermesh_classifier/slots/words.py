@@ -30,6 +30,7 @@ _ASCENDING = re.compile(
 _DESCENDING = re.compile(
     r"\b(most|highest|largest|biggest|longest|top|best|greatest|fastest|costliest|oldest|strongest|dearest)\b"
 )
+_ASKING = frozenset(["how", "many", "much", "number", "of", "the", "total"])
 _LIMIT = re.compile(
     r"\b(?:top|bottom|first|last)\s+(\d{1,3}|two|three|four|five|six|seven|eight|nine|ten|twenty)\b|"
     r"\b(\d{1,3}|two|three|four|five|six|seven|eight|nine|ten|twenty)\s+(?:best|worst|biggest|largest|highest|lowest|most|"
@@ -40,23 +41,36 @@ _LIMIT = re.compile(
 def measure_slots(reading: Reading, domain: Domain, usual: str, general: str) -> list[Slot]:
     """The measure that the words name; among several the one that is not meant anyway, then the longer phrase.
 
-    The domain's own words ("leave") do not name the usual measure, which is meant anyway, and neither does what the
-    domain means in `general` when the intent usually means something else.
+    The domain's own words ("leave") do not name the usual measure, which is meant anyway; nor do vague ones ("how many
+    people") name what the domain means in `general`, when the intent usually means something else. A word within a
+    longer phrase ("leave" in "leave requests") names nothing of its own.
     """
     found = [
         f
         for f in reading.terms
         if f.value.kind == "measure"
         and f.value.domain == domain.name
-        and not (f.value.name == general != usual)
+        and not (f.value.name == general != usual and _is_vague(reading, f))
         and not (f.value.name == usual and f.last - f.first == 1 and reading.mended[f.first].text in domain.synonyms)
     ]
+    found = [f for f in found if not any(_within(f, other) for other in found)]
     if not found:
         return []
     best = max(found, key=lambda f: (f.value.name != usual, f.last - f.first, -f.first))
     start, end = reading.span(best.first, best.last)
     sure = 0.9 if best.last - best.first > 1 else 0.75
     return [Slot(best.value.name, sure, start=start, end=end)]
+
+
+def _is_vague(reading: Reading, found: Found[Term]) -> bool:
+    """Whether a phrase is one word, but for those that only ask for a figure."""
+    said = (token.text for token in reading.mended[found.first : found.last])
+    return sum(word not in _ASKING for word in said) < 2
+
+
+def _within(inner: Found[Term], outer: Found[Term]) -> bool:
+    covered = outer.first <= inner.first and inner.last <= outer.last
+    return covered and outer.last - outer.first > inner.last - inner.first
 
 
 def group_slots(reading: Reading, domain: Domain) -> list[Slot]:
