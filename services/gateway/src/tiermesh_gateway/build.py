@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
-import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
-from uuid import uuid4
 
-import grpc
 import structlog
 from tiermesh.gateway.v1 import gateway_service_pb2_grpc as rpc
 from tiermesh_policy import Tier
-from tiermesh_runtime.channels import open_channel
 from tiermesh_runtime.principal import PrincipalSigner
 from tiermesh_runtime.server import Registration, ServiceParts
-from tiermesh_runtime.settings import with_password
-from tiermesh_runtime.spool import Spool
 from tiermesh_runtime.startup import StartupError
 
 from tiermesh_gateway.adapters.accounts import SharedAccounts
 from tiermesh_gateway.adapters.classifier import GrpcClassifier
-from tiermesh_gateway.adapters.database import Database, open_database
 from tiermesh_gateway.adapters.executors import GrpcExecutors
 from tiermesh_gateway.adapters.health import ChannelHealth
 from tiermesh_gateway.adapters.insights import PolicyFollower, RecordPrincipal
 from tiermesh_gateway.adapters.pill_tokens import PillTokens
 from tiermesh_gateway.adapters.records import Delivery, SpoolRecorder
-from tiermesh_gateway.adapters.shared import Holders, SharedBudgets, SharedRequests
+from tiermesh_gateway.adapters.shared import SharedBudgets, SharedRequests
 from tiermesh_gateway.adapters.store import Store
 from tiermesh_gateway.adapters.suggester import GrpcSuggester
 from tiermesh_gateway.adapters.summarizer import GrpcSummarizer
 from tiermesh_gateway.adapters.surroundings import TaskSurroundings
-from tiermesh_gateway.adapters.tables import SCHEMA
 from tiermesh_gateway.adapters.thresholds import KeptThresholds
 from tiermesh_gateway.adapters.vocabularies import PackVocabularies
 from tiermesh_gateway.adapters.wire import packed
@@ -47,6 +38,7 @@ from tiermesh_gateway.errors import StoreUnavailable
 from tiermesh_gateway.identity import KeySource, TokenVerifier
 from tiermesh_gateway.keysets import JwksFile, JwksUrl, KeysUnusableError, fetch_text
 from tiermesh_gateway.leases import Leases
+from tiermesh_gateway.opening import Channels, Stores, open_channels, open_stores
 from tiermesh_gateway.requests import SharedRuns
 from tiermesh_gateway.sampling import Sampler
 from tiermesh_gateway.servicer import GatewayServicer
@@ -57,11 +49,7 @@ from tiermesh_gateway.turns import Holding, TurnOrder
 
 SERVICE = "tiermesh.gateway.v1.GatewayService"
 _FORGET_EVERY_SECONDS = 3600.0
-_WARM_UP_SECONDS = 2.0
 _TELL_EVERY_SECONDS = 1.0
-_CLASSIFY = ("/tiermesh.classifier.v1.ClassifierService/Classify",)
-_PERFORM = ("/tiermesh.aggregator.v1.AggregatorService/PerformAction",)
-_RECORD = tuple(f"/tiermesh.insights.v1.InsightsService/Record{kind}" for kind in ("Decisions", "Outcomes", "Pills"))
 
 
 @asynccontextmanager
@@ -70,78 +58,81 @@ async def build(settings: GatewaySettings) -> AsyncIterator[ServiceParts]:
     async with AsyncExitStack() as stack:
         tenants, signer, private_key = _from_files(settings)
         verifier = TokenVerifier(await _keys(settings, stack))
-        database, spool = await _open_files(settings, stack)
-        holder = uuid4().hex
-        await stack.enter_async_context(Holders(database, holder).alive())
-        store = Store(database, keep_seconds=settings.conversation_hours * 3600, holder=holder)
+        stores = await open_stores(settings, stack)
         background = Background()
-        executors = await _executor_channels(settings, stack)
-        aggregator = await _channel(stack, settings, settings.aggregator_address, _PERFORM)
-        insights = await _channel(stack, settings, settings.insights_address, _RECORD)
-        classifier = await _channel(stack, settings, settings.classifier_address, _CLASSIFY)
-        suggester = await _channel(stack, settings, settings.suggester_address)
-        await _warm_up([classifier, suggester, aggregator, *executors.values()])
+        channels = await open_channels(settings, stack)
         principal = RecordPrincipal(signer)
-        await stack.enter_async_context(Delivery(spool, insights, principal))
+        await stack.enter_async_context(Delivery(stores.spool, channels.insights, principal))
         # Before the spool and the store are closed: what was handed to them is written.
         stack.push_async_callback(background.finish)
-        subject_key = (
-            hashlib.sha256(b"tiermesh subjects" + private_key).digest()
-            if settings.subject_key is None
-            else settings.subject_key.read_bytes()
-        )
         surroundings = TaskSurroundings(signer)
-        pill_tokens = PillTokens(private_key)
-        parts = Parts(
-            classifier=GrpcClassifier(classifier, seconds=settings.classify_seconds),
-            executors=GrpcExecutors(executors),
-            suggester=GrpcSuggester(suggester, pill_tokens),
-            pill_tokens=pill_tokens,
-            conversations=store,
-            budgets=SharedBudgets(database, holder),
-            summarizer=GrpcSummarizer(executors[Tier.ONE]),
-            recorder=SpoolRecorder(spool, background, subject_key),
-            surroundings=surroundings,
-            health=ChannelHealth(executors, aggregator),
-            background=background,
-        )
-        runs = SharedRuns(
-            SharedRequests(database, holder, keep_seconds=settings.replay_seconds),
-            background,
-            packed,
-            keep_seconds=settings.replay_seconds,
-            heartbeat=settings.heartbeat_seconds,
-        )
+        parts = _parts(settings, stores, channels, background, surroundings=surroundings, private_key=private_key)
+        runs = _runs(settings, stores, background)
         # Runs that are ended at the close still have their last words to write.
         stack.push_async_callback(background.finish)
         stack.push_async_callback(runs.close)
-        accounts = SharedAccounts(database, holder)
+        accounts = SharedAccounts(stores.database, stores.holder)
         leases, governor = Leases(accounts, background), Governor(accounts)
         admission = Admission(Capacity(settings.most_questions, settings.lag_seconds), leases)
-        follower = PolicyFollower(insights, principal, tenants.set_threshold, KeptThresholds(database))
+        follower = PolicyFollower(channels.insights, principal, tenants.set_threshold, KeptThresholds(stores.database))
         await follower.restore()
         await stack.enter_async_context(_beside(_tell(leases, governor)))
-        await stack.enter_async_context(_chores(settings, tenants, store, admission, follower))
+        await stack.enter_async_context(_chores(settings, tenants, stores.store, admission, follower))
+        turns = Holding(TurnOrder(wait_seconds=settings.busy_seconds), stores.store, background)
         servicer = GatewayServicer(
             verifier=verifier,
             certificates=_certificate_callers(settings),
             tenants=tenants,
-            asking=Asking(
-                parts,
-                Holding(TurnOrder(wait_seconds=settings.busy_seconds), store, background),
-                admission,
-                governor,
-                Sampler(),
-                settings.context_characters,
-            ),
+            asking=Asking(parts, turns, admission, governor, Sampler(), settings.context_characters),
             runs=runs,
-            store=store,
+            store=stores.store,
             recorder=parts.recorder,
             surroundings=surroundings,
-            aggregator=aggregator,
+            aggregator=channels.aggregator,
         )
         registration = Registration(rpc.add_GatewayServiceServicer_to_server, servicer, SERVICE)
         yield ServiceParts(name="gateway", registrations=[registration], audience=None)
+
+
+def _parts(
+    settings: GatewaySettings,
+    stores: Stores,
+    channels: Channels,
+    background: Background,
+    *,
+    surroundings: TaskSurroundings,
+    private_key: bytes,
+) -> Parts:
+    """What a question meets, each behind the domain's port."""
+    subject_key = (
+        hashlib.sha256(b"tiermesh subjects" + private_key).digest()
+        if settings.subject_key is None
+        else settings.subject_key.read_bytes()
+    )
+    pill_tokens = PillTokens(private_key)
+    return Parts(
+        classifier=GrpcClassifier(channels.classifier, seconds=settings.classify_seconds),
+        executors=GrpcExecutors(channels.executors),
+        suggester=GrpcSuggester(channels.suggester, pill_tokens),
+        pill_tokens=pill_tokens,
+        conversations=stores.store,
+        budgets=SharedBudgets(stores.database, stores.holder),
+        summarizer=GrpcSummarizer(channels.executors[Tier.ONE]),
+        recorder=SpoolRecorder(stores.spool, background, subject_key),
+        surroundings=surroundings,
+        health=ChannelHealth(channels.executors, channels.aggregator),
+        background=background,
+    )
+
+
+def _runs(settings: GatewaySettings, stores: Stores, background: Background) -> SharedRuns:
+    return SharedRuns(
+        SharedRequests(stores.database, stores.holder, keep_seconds=settings.replay_seconds),
+        background,
+        packed,
+        keep_seconds=settings.replay_seconds,
+        heartbeat=settings.heartbeat_seconds,
+    )
 
 
 async def _keys(settings: GatewaySettings, stack: AsyncExitStack) -> KeySource:
@@ -198,46 +189,6 @@ def _from_files(settings: GatewaySettings) -> tuple[TenantBook, PrincipalSigner,
         raise StartupError(
             f"TIERMESH_GATEWAY_PRINCIPAL_KEY: {settings.principal_key}: {error}; name a PEM file with an Ed25519 key"
         ) from error
-
-
-async def _open_files(settings: GatewaySettings, stack: AsyncExitStack) -> tuple[Database, Spool]:
-    try:
-        database = await open_database(with_password(settings.store, settings.store_password_file), SCHEMA)
-        stack.push_async_callback(database.close)
-        spool = Spool.open(settings.spool)
-        stack.push_async_callback(spool.close)
-    except StoreUnavailable as error:
-        raise StartupError(
-            f"TIERMESH_GATEWAY_STORE: {error}; name a file that this process may write, or a PostgreSQL that it may use"
-        ) from error
-    except (OSError, sqlite3.Error) as error:
-        raise StartupError(
-            f"TIERMESH_GATEWAY_SPOOL={settings.spool}: {error}; name a file that this process may write"
-        ) from error
-    return database, spool
-
-
-async def _executor_channels(settings: GatewaySettings, stack: AsyncExitStack) -> dict[Tier, grpc.aio.Channel]:
-    addresses = {
-        Tier.ONE: settings.executor_tier1_address,
-        Tier.TWO: settings.executor_tier2_address,
-        Tier.THREE: settings.executor_tier3_address,
-    }
-    return {tier: await _channel(stack, settings, address) for tier, address in addresses.items() if address}
-
-
-async def _channel(
-    stack: AsyncExitStack, settings: GatewaySettings, address: str, idempotent: tuple[str, ...] = ()
-) -> grpc.aio.Channel:
-    credentials = settings.channel_credentials()
-    return await stack.enter_async_context(open_channel(address, idempotent=idempotent, credentials=credentials))
-
-
-async def _warm_up(channels: Sequence[grpc.aio.Channel]) -> None:
-    """Connect before the first question: its classification has no time to. Services may still start in any order."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_WARM_UP_SECONDS):
-            await asyncio.gather(*(channel.channel_ready() for channel in channels))
 
 
 @asynccontextmanager
