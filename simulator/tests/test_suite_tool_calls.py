@@ -176,3 +176,58 @@ def test_arguments_that_do_not_fit_are_dropped_when_they_may_be_absent() -> None
 def test_a_call_without_a_required_argument_is_not_made() -> None:
     assert fitting(BULK, {"measures": ["leave_days"]}) is None
     assert missing(BULK, {"measures": ["leave_days"]}) == ["aggregation"]
+
+
+DESK = [
+    tool(
+        "ticket_open",
+        "Drafts a ticket to a desk. Nothing is sent before the user confirms.",
+        closed({"desk": {"enum": ["it", "hr"]}, "title": {"type": "string", "maxLength": 200}}, "desk", "title"),
+    ),
+    tool(
+        "profile_update",
+        "Drafts a change of one's data: home address, bank account (IBAN). Nothing is sent before the user confirms.",
+        closed(
+            {
+                "field": {"enum": ["name", "home_address", "bank_account"]},
+                "new_value": {"type": "string", "maxLength": 500},
+            },
+            "field",
+            "new_value",
+        ),
+    ),
+    tool(
+        "feedback_give",
+        "Drafts feedback or kudos to one colleague. Nothing is sent before the user confirms.",
+        closed(
+            {
+                "employee": {"type": "string", "maxLength": 200},
+                "kind": {"enum": ["praise", "thanks"]},
+                "text": {"type": "string", "maxLength": 2000},
+            },
+            "employee",
+            "kind",
+            "text",
+        ),
+    ),
+    tool("tickets", "The IT and HR tickets of one person.", closed({"ticket_status": {"enum": ["open", "closed"]}})),
+]
+
+
+@pytest.mark.parametrize(
+    ("question", "called", "arguments"),
+    [
+        ("lost my badge, can you make a ticket", "ticket_open", {}),
+        ("how many tickets do I have open", "tickets", {"ticket_status": "open"}),
+        ("Please change the IBAN for my salary", "profile_update", {"field": "bank_account"}),
+        ("new address is 14 Millfield Road", "profile_update", {"field": "home_address"}),
+        ('Give Adeline feedback: "Thanks for the help on Saturday"', "feedback_give", {"employee": "Adeline"}),
+        ('Give Adeline feedback: "Thanks for it"', "feedback_give", {"kind": "thanks", "text": "Thanks for it"}),
+    ],
+)
+async def test_a_tool_that_drafts_is_known_by_its_description_and_called_for_a_wish_alone(
+    client: AsyncAnthropic, suite: list[dict[str, Any]], question: str, called: str, arguments: dict[str, Any]
+) -> None:
+    [(name, given)] = calls(await ask(client, [*suite, *DESK], question))
+    assert name == called
+    assert arguments.items() <= given.items()

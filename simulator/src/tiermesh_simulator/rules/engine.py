@@ -103,7 +103,7 @@ class RuleEngine:
             if hands_over and _found_nothing(dialogue, usable):
                 return [(by_name[ESCALATE], _reasoned(by_name[ESCALATE], _NO_RECORDS, dialogue))]
             return _next_calls(dialogue, usable)
-        if not forced and talk.small_talk(dialogue.question) is not None:
+        if not forced and talk.small_talk(dialogue.question) is not None and not asks_write(dialogue.question):
             return []
         reason = talk.looks_hard(dialogue.question, has_history=bool(dialogue.earlier))
         if hands_over and reason is not None:

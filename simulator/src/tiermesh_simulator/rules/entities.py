@@ -84,7 +84,7 @@ def leaders_in(text: str) -> list[str]:
 def people_in(text: str) -> list[str]:
     """Return the people that a text names: ids, quoted and capitalised words that are no group, month or verb."""
     groups = {group.lower() for group in groups_in(text)}
-    found = _ID.findall(text) + _QUOTED.findall(text)
+    found = _ID.findall(text) + [quoted for quoted in _QUOTED.findall(text) if _may_be_a_name(quoted.split())]
     for match in _CAPITALISED.finditer(text):
         before, after = text[: match.start()], text[match.end() :]
         name = match.group().split()
@@ -98,6 +98,11 @@ def people_in(text: str) -> list[str]:
         if joined and joined.lower() not in groups and (joined.lower() + " team") not in text.lower():
             found.append(joined)
     return list(dict.fromkeys(found))
+
+
+def _may_be_a_name(words: list[str]) -> bool:
+    """Whether quoted words name somebody, and are not what somebody says."""
+    return len(words) <= 2 or (len(words) <= 4 and words[0][0].isupper() and words[-1][0].isupper())
 
 
 def _begins_a_sentence(word: str) -> bool:
