@@ -46,6 +46,22 @@ def test_nothing_is_written_without_the_user_and_once_with_it(suite: Any) -> Non
     assert pending(suite) == before + 1
 
 
+@pytest.mark.parametrize(
+    ("wish", "action"),
+    [
+        ("Request a proof of employment letter", "people.letters"),
+        ("Change my home address to 14 Millfield Road, Rotherham", "people.update_profile"),
+        ("Please open an IT ticket: my badge is lost", "support.ticket"),
+    ],
+)
+def test_what_a_desk_is_asked_for_is_drafted_and_sent_once_it_is_confirmed(suite: Any, wish: str, action: str) -> None:
+    events = suite.ask(wish, "--as", "employee")
+    (proposal,) = [event for event in events if event["event"] == "proposal"]
+    assert proposal["action"] == action
+    done = suite.run("confirm", proposal["token"], "--as", "employee")
+    assert done.returncode == 0, done.stderr
+
+
 def test_nobody_else_can_confirm_it(suite: Any) -> None:
     proposal = proposal_of(suite, "employee", "Monday and Tuesday")
     done = suite.run("confirm", proposal["token"], "--as", "lead")

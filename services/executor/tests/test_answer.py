@@ -127,11 +127,22 @@ async def test_the_calls_of_one_turn_run_side_by_side(deploy: Deploy, backend: B
     assert answer.done.answer.complete
 
 
-async def test_the_escalate_tool_hands_over_with_its_reason_and_findings(deploy: Deploy) -> None:
-    script = calls(("escalate", {"reason": "needs judgement", "findings": "the policy has changed"}))
+@pytest.mark.parametrize(
+    ("reason", "detail"),
+    [
+        ("judgement", "it takes judgement"),
+        # What a model makes up may hold anything, and goes into records.
+        ("Imani Adebayo is on sick leave", "no reason given"),
+        (["judgement"], "no reason given"),
+    ],
+)
+async def test_the_escalate_tool_hands_over_with_its_reason_and_findings(
+    deploy: Deploy, reason: object, detail: str
+) -> None:
+    script = calls(("escalate", {"reason": reason, "findings": "the policy has changed"}))
     answer = await (await deploy(ScriptedProvider(script))).execute()
     assert answer.kinds == ["bounce", "done"]
-    assert (answer.bounce.cause, answer.bounce.detail) == ("escalate_tool", "needs judgement")
+    assert (answer.bounce.cause, answer.bounce.detail) == ("escalate_tool", detail)
     assert answer.bounce.findings == "the policy has changed"
     assert answer.bounce.redirect == pb.Bounce.REDIRECT_NEXT_TIER
     assert [entry.outcome for entry in answer.done.ledger] == [usage_pb2.CALL_OUTCOME_SUPERSEDED]

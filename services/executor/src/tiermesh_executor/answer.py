@@ -22,6 +22,8 @@ from tiermesh_executor.tools.calling import Called, ToolRunner
 from tiermesh_executor.tools.catalogue import (
     ESCALATE,
     ESCALATE_DEFINITION,
+    HAND_OVER_REASONS,
+    NO_REASON,
     ClarificationResult,
     JsonResult,
     PassagesResult,
@@ -173,7 +175,7 @@ class AnswerMode:
                 arguments = arguments_of(call.arguments) or {}
                 if findings := str(arguments.get("findings") or ""):
                     execution.found(cut(findings, 3_000))
-                raise HandOverError("escalate_tool", cut(str(arguments.get("reason") or "no reason given"), 300))
+                raise HandOverError("escalate_tool", HAND_OVER_REASONS.get(str(arguments.get("reason")), NO_REASON))
 
     @staticmethod
     def _hand_over_if_stuck(execution: Execution, called: Sequence[Called], bad_calls: int) -> None:

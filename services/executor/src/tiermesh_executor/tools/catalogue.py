@@ -156,6 +156,15 @@ class Tool:
         )
 
 
+# Why a model hands over, in a word of its own: short to write, and nothing of the question in the records.
+HAND_OVER_REASONS: Mapping[str, str] = {
+    "missing": "no tool of this tier has what it takes",
+    "multi_step": "it takes several dependent steps",
+    "judgement": "it takes judgement",
+    "ambiguous": "the question can be read in several ways",
+    "guess": "an answer would be a guess",
+}
+NO_REASON = "no reason given"
 ESCALATE_DEFINITION = ToolDefinition(
     ESCALATE,
     "Hand this question over to a more capable assistant. Use it as soon as you see that the question needs judgement, "
@@ -163,8 +172,8 @@ ESCALATE_DEFINITION = ToolDefinition(
     {
         "type": "object",
         "properties": {
-            "reason": {"type": "string", "description": "Why, in one sentence, without personal data."},
-            "findings": {"type": "string", "description": "What you have found so far, if anything."},
+            "reason": {"enum": list(HAND_OVER_REASONS)},
+            "findings": {"type": "string", "description": "What you found that no tool told you, if anything."},
         },
         "required": ["reason"],
         "additionalProperties": False,
