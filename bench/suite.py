@@ -5,14 +5,12 @@ Started by `tiermesh up`, as people start it. Every measurement that asks a runn
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,11 +20,10 @@ import psutil
 from tiermesh_cli.home import Home
 from tiermesh_cli.keys import sign_in_token
 from tiermesh_cli.people import find_person
+from tiermesh_cli.testing import COMMAND, running
 from tiermesh_cli.up import DEVELOPMENT_TENANT
 
 PROJECT = Path(__file__).resolve().parents[1]
-START_SECONDS = 120.0
-_TIERMESH = (sys.executable, "-m", "tiermesh_cli")
 
 
 @dataclass(frozen=True)
@@ -68,28 +65,20 @@ class Receiver:
 def running_suite(
     *, environment: Mapping[str, str] | None = None, employees: int = 500, traced: bool = True
 ) -> Iterator[Suite]:
-    """Run a fresh suite while the block runs; `environment` adds to the services' own. RuntimeError when it fails."""
+    """Run a fresh suite while the block runs; `environment` adds to the services' own.
+
+    RuntimeError when it cannot be seeded, StartFailedError when it does not come up.
+    """
     state = Path(tempfile.mkdtemp(prefix="tiermesh-bench-"))
     # Whoever ends a bench gets its processes taken away, too.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _run("seed", "--employees", str(employees), "--years", "3", "--state", str(state))
-        with _receiver() if traced else _none() as receiver:
-            variables = {**os.environ, **_traced(receiver), **(environment or {})}
-            variables.pop("ANTHROPIC_API_KEY", None)
-            process = subprocess.Popen(
-                [*_TIERMESH, "up", "--any-ports", "--state", str(state)],
-                cwd=PROJECT,
-                env=variables,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            try:
-                running = _until_up(state, process)
-                yield Suite(state, running["gateway"], running["addresses"], running["pids"], receiver)
-            finally:
-                _end(process)
+        with (
+            _receiver() if traced else _none() as receiver,
+            running(Home(PROJECT, state), {**_traced(receiver), **(environment or {})}) as (_, note),
+        ):
+            yield Suite(state, note.gateway, note.addresses, note.pids, receiver)
     finally:
         signal.signal(signal.SIGTERM, before)
         shutil.rmtree(state, ignore_errors=True)
@@ -115,30 +104,9 @@ def memory_mb(pid: int) -> float:
 
 
 def _run(*arguments: str) -> None:
-    done = subprocess.run([*_TIERMESH, *arguments], cwd=PROJECT, check=False, capture_output=True, text=True)
+    done = subprocess.run([*COMMAND, *arguments], cwd=PROJECT, check=False, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"tiermesh {arguments[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-
-
-def _until_up(state: Path, process: subprocess.Popen[str]) -> dict[str, dict[str, str]]:
-    note = state / "running.json"
-    give_up = time.monotonic() + START_SECONDS
-    while not note.exists():
-        if process.poll() is not None or time.monotonic() > give_up:
-            process.kill()
-            raise RuntimeError(f"the suite did not come up:\n{process.communicate()[0][-4000:]}")
-        time.sleep(0.1)  # the note's appearance is the event; nothing else announces it
-    found: dict[str, dict[str, str]] = json.loads(note.read_text())
-    return found
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.communicate(timeout=40)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
 
 
 @contextmanager

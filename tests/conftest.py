@@ -8,11 +8,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from contextlib import contextmanager
@@ -25,10 +22,10 @@ import pytest
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.proto.trace.v1 import trace_pb2
+from tiermesh_cli.home import Home
+from tiermesh_cli.testing import COMMAND, running
 
 PROJECT = Path(__file__).parents[1]
-TIERMESH = [sys.executable, "-m", "tiermesh_cli"]
-START_SECONDS = 120.0
 
 
 @dataclass
@@ -102,7 +99,7 @@ class Suite:
     def run(self, *arguments: str, timeout: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command against this suite."""
         return subprocess.run(
-            [*TIERMESH, *arguments, "--state", str(self.state)],
+            [*COMMAND, *arguments, "--state", str(self.state)],
             cwd=PROJECT,
             env={**os.environ, **environment},
             capture_output=True,
@@ -139,7 +136,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small seeded company, made once."""
     state = tmp_path_factory.mktemp("seeded")
     subprocess.run(
-        [*TIERMESH, "seed", "--employees", "150", "--years", "2", "--state", str(state)],
+        [*COMMAND, "seed", "--employees", "150", "--years", "2", "--state", str(state)],
         cwd=PROJECT,
         check=True,
         capture_output=True,
@@ -167,7 +164,6 @@ def running_suite(state: Path, seeded: Path, collector: Collector, **settings: s
     (state / "data").mkdir(parents=True)
     shutil.copy(seeded, state / "data" / "hr.duckdb")
     environment = {
-        **os.environ,
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
         "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
         "OTEL_BSP_SCHEDULE_DELAY": "200",
@@ -177,28 +173,5 @@ def running_suite(state: Path, seeded: Path, collector: Collector, **settings: s
         "TIERMESH_SUGGESTER_CLASSIFY_SECONDS": "10",
         **settings,
     }
-    environment.pop("ANTHROPIC_API_KEY", None)
-    process = subprocess.Popen(
-        [*TIERMESH, "up", "--any-ports", "--state", str(state)],
-        cwd=PROJECT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        note = state / "running.json"
-        give_up = time.monotonic() + START_SECONDS
-        while not note.exists():
-            assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < give_up, "the suite did not come up"
-            time.sleep(0.1)  # the note's appearance is the event; nothing else announces it
-        running = json.loads(note.read_text())
-        yield Suite(state, process, running["gateway"], running["addresses"], running["pids"], seeded)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.communicate(timeout=40)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+    with running(Home(PROJECT, state), environment) as (process, note):
+        yield Suite(state, process, note.gateway, note.addresses, note.pids, seeded)

@@ -32,15 +32,20 @@ class PreparationFailedError(Exception):
 
 def prepare(home: Home) -> None:
     """Make what a first start needs and is not there: folders, keys, the classifier's model, the company's data."""
+    prepare_keys(home)
+    if not (home.classifier_model / "manifest.json").exists():
+        run_module("tiermesh_classifier.train", "--pack", str(home.pack), "--out", str(home.classifier_model))
+    if not (home.data / "hr.duckdb").exists():
+        seed(home, employees=DEFAULT_EMPLOYEES, years=DEFAULT_YEARS)
+
+
+def prepare_keys(home: Home) -> None:
+    """Make the folders, the keys, what services show one another by them, and who the personas are."""
     home.prepare()
     ensure_keys(home.keys)
     write_service_token(home.keys, "executor")
     write_service_token(home.keys, "insights", purpose="judge", audience="executor")
     write_people(home.keys / "people.json", described_personas(home.pack), DEVELOPMENT_TENANT)
-    if not (home.classifier_model / "manifest.json").exists():
-        run_module("tiermesh_classifier.train", "--pack", str(home.pack), "--out", str(home.classifier_model))
-    if not (home.data / "hr.duckdb").exists():
-        seed(home, employees=DEFAULT_EMPLOYEES, years=DEFAULT_YEARS)
 
 
 def seed(home: Home, *, employees: int, years: int, force: bool = False, as_of: str | None = None) -> None:

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tiermesh_cli.home import Home
-from tiermesh_cli.keys import ensure_keys, write_people, write_secret, write_service_token
-from tiermesh_cli.people import described_personas
+from tiermesh_cli.keys import write_secret
 from tiermesh_cli.stack import Process, build_stack
 from tiermesh_cli.supervisor import answers
+from tiermesh_cli.up import prepare_keys
 
 PROJECT = Path(__file__).parents[3]
 START_SECONDS = 90.0
@@ -197,11 +197,7 @@ class Deployment:
 def prepared_home(state: Path) -> Home:
     """Return a home with keys and tokens, and no data."""
     home = Home(PROJECT, state)
-    home.prepare()
-    ensure_keys(home.keys)
-    write_service_token(home.keys, "executor")
-    write_service_token(home.keys, "insights", purpose="judge", audience="executor")
-    write_people(home.keys / "people.json", described_personas(home.pack), "acme")
+    prepare_keys(home)
     write_secret(home.keys / "simulator.key", b"simulator")
     return home
 
