@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -24,7 +25,14 @@ from tiermesh_cli.stack import build_stack, free_ports
 from tiermesh_client import TiermeshClient
 from tiermesh_runtime.principal import METADATA_KEY, PrincipalSigner
 
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, Collector, Suite, running_suite
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory, seeded: Path, collector: Collector) -> Iterator[Suite]:
+    """One of its own: what is written here is not in the copy that other tests hold answers against."""
+    with running_suite(tmp_path_factory.mktemp("actions"), seeded, collector) as started:
+        yield started
 
 
 def proposal_of(suite: Any, person: str, days: str) -> dict[str, Any]:
