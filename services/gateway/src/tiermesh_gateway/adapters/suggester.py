@@ -147,6 +147,7 @@ class _GrpcTrack:
 
     async def pills(self) -> AsyncIterator[OnePill | PillsDone]:
         """Pills, then how it ended."""
+        told = False
         try:
             async for response in self._call:
                 if response.HasField("pill"):
@@ -155,9 +156,12 @@ class _GrpcTrack:
                     pill.token = self._sign(pill, response.scores) if response.HasField("scores") else ""
                     yield OnePill(pill.text, pill)
                 elif response.HasField("done"):
-                    done = response.done
+                    done, told = response.done, True
                     yield PillsDone(call_costs(done.ledger), done.fallback_cause, dict(done.dropped), done.at_least)
         except grpc.aio.AioRpcError as error:
+            if told:
+                # It ended before it had heard the whole answer: the stream then breaks off under what is still sent.
+                return
             raise PillsMissingError(_CAUSES.get(error.code(), "suggester_failed")) from error
 
 
