@@ -309,6 +309,13 @@ async def test_silent_documents_make_a_small_model_hand_over_and_no_answer(
     assert [name for name, _ in calls(second)] == ["escalate"]
     large = await ask(client, "", offered, messages=said)
     assert calls(large) == []
+    cases = {
+        "name": "promotion_cases",
+        "description": "Where the promotion cases of one person stand.",
+        "input_schema": {"type": "object", "properties": {"employee": {"type": "string"}}},
+    }
+    better_off = await ask(client, "", [*offered, cases], messages=said)
+    assert [name for name, _ in calls(better_off)] == ["promotion_cases"], "it has a tool that the small one lacked"
 
 
 async def test_one_fitting_tool_alone_is_called(client: AsyncAnthropic) -> None:

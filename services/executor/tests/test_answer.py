@@ -102,7 +102,7 @@ async def test_look_ups_one_by_one_are_stopped_too(deploy: Deploy, backend: Back
     answer = await (await deploy(ScriptedProvider(*turns), tier=2)).execute()
     assert len(backend.called) == 3
     assert answer.bounce.cause == "fan_out"
-    assert "24.50" in answer.bounce.findings
+    assert ["24.50" in one.found for one in answer.bounce.look_ups] == [True] * 3
 
 
 async def test_many_look_ups_of_the_same_person_are_no_loop(deploy: Deploy, backend: Backend) -> None:

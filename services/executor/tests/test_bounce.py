@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from tiermesh.executor.v1 import executor_service_pb2 as pb
-from tiermesh.tools.v1 import tools_service_pb2 as tools_pb
 from tiermesh_executor.bounce.confidence import StatedConfidence
 from tiermesh_executor.bounce.language import language_of
 from tiermesh_executor.bounce.names import Known, ungrounded_names
@@ -84,7 +83,7 @@ async def test_an_answer_in_another_language_than_the_question_bounces(deploy: D
     answer = await (await deploy(provider)).execute("How many leave days do I have left?")
     assert (answer.bounce.cause, answer.bounce.redirect) == ("wrong_language", pb.Bounce.REDIRECT_NEXT_TIER)
     assert answer.text == ""
-    assert "leave_balance" in answer.bounce.findings, "what was found goes along"
+    assert [one.tool for one in answer.bounce.look_ups] == ["leave_balance"], "what was found goes along"
 
 
 async def test_a_person_whom_the_data_does_not_know_bounces(deploy: Deploy) -> None:
@@ -125,7 +124,7 @@ async def test_a_tier_that_does_not_begin_in_time_hands_over(deploy: Deploy) -> 
     slow = [ProviderError(ErrorKind.SLOW_FIRST_TOKEN, "too slow")]
     answer = await (await deploy(ScriptedProvider(calls(BALANCE), slow, slow))).execute()
     assert answer.bounce.cause == "slow_first_token"
-    assert answer.bounce.findings
+    assert answer.bounce.look_ups
 
 
 def verdict(word: str) -> str:
@@ -165,21 +164,6 @@ async def test_tier_2_is_not_judged_before_its_release(deploy: Deploy) -> None:
     provider = ScriptedProvider(says("You have 24.5 days."))
     answer = await (await deploy(provider, tier=2)).execute(judge_before_release=True)
     assert answer.done.answer.complete
-
-
-async def test_the_next_tier_gets_what_was_found_marked_as_unverified(deploy: Deploy, backend: Backend) -> None:
-    async def look_up(_: tools_pb.CallToolRequest) -> tools_pb.CallToolResponse:
-        return tools_pb.CallToolResponse(json='{"days": 24.5}')
-
-    backend.answer = look_up
-    first = await (await deploy(ScriptedProvider(calls(BALANCE), says("I cannot say. ")))).execute()
-    assert '"days": 24.5' in first.bounce.findings
-    provider = ScriptedProvider(says("You have 24.5 days. "))
-    second = await (await deploy(provider, tier=2)).execute(prior_findings=first.bounce.findings)
-    assert second.done.answer.complete
-    told = str(provider.requests[0].prompt.messages[-1])
-    assert "<unverified_findings>" in told
-    assert '"days": 24.5' in told
 
 
 async def test_that_somebody_cannot_be_found_is_an_answer_and_no_bounce(deploy: Deploy, backend: Backend) -> None:

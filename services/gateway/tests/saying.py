@@ -67,9 +67,13 @@ class Saying:
         return executor_pb.ExecuteResponse(table=table)
 
     @staticmethod
-    def bounce(cause: str = "cannot", *, findings: str = "", aggregate: bool = False) -> executor_pb.ExecuteResponse:
+    def bounce(
+        cause: str = "cannot", *, findings: str = "", aggregate: bool = False, look_ups: Any = ()
+    ) -> executor_pb.ExecuteResponse:
         redirect = executor_pb.Bounce.REDIRECT_AGGREGATE if aggregate else executor_pb.Bounce.REDIRECT_NEXT_TIER
-        bounce = executor_pb.Bounce(cause=cause, detail="handed over", findings=findings, redirect=redirect)
+        bounce = executor_pb.Bounce(
+            cause=cause, detail="handed over", findings=findings, redirect=redirect, look_ups=look_ups
+        )
         return executor_pb.ExecuteResponse(bounce=bounce)
 
     @staticmethod

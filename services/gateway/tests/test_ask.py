@@ -96,13 +96,16 @@ async def test_the_receipt_adds_up_both_tracks_and_explains_itself_later(suite: 
 async def test_a_bounce_before_anything_was_shown_is_silent_and_hands_its_findings_on(
     suite: Any, say: Any, script: Any
 ) -> None:
-    suite.tier1.script = script(say.bounce("escalate_tool", findings="balance is 12"), say.done("FAILED"))
+    look_ups = [executor_pb.LookUp(tool="leave_balance", arguments=f'{{"year": {n}}}', found="12") for n in range(9)]
+    bounce = say.bounce("escalate_tool", findings="balance is 12", look_ups=look_ups)
+    suite.tier1.script = script(bounce, say.done("FAILED"))
     suite.tier2.script = script(say.committed(2), say.text("12 days."), say.done(tier=2))
     asked = await suite.ask(no_pills=True)
     assert asked.kinds() == ["decision", "route_changed", "text", "answer_done", "receipt"]
     changed = asked.of("route_changed")[0]
     assert (changed.route, changed.cause) == (routing_pb2.ROUTE_TIER2, "escalate_tool")
     assert suite.tier2.requests[0].prior_findings == "balance is 12"
+    assert list(suite.tier2.requests[0].look_ups) == look_ups[:8], "no more than a request may hold"
     assert asked.receipt.cost.model_calls == 2
 
 

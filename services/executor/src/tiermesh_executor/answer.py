@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tiermesh_executor.answer_events import AnswerStop, Ended, ProposalShown
+from tiermesh_executor.answer_events import AnswerStop, Ended, LookUp, ProposalShown
 from tiermesh_executor.bounce.calibration import Calibration
 from tiermesh_executor.bounce.judge import check_by_judge
 from tiermesh_executor.bounce.validators import Limits, Validators
@@ -13,7 +13,7 @@ from tiermesh_executor.model_turn import ModelTurn, take_turn
 from tiermesh_executor.models.calls import ModelCalls
 from tiermesh_executor.models.events import StopReason, ToolCall
 from tiermesh_executor.models.provider import ErrorKind
-from tiermesh_executor.models.request import Message, Prompt, ToolDefinition, ToolResultPart
+from tiermesh_executor.models.request import Message, Prompt, ToolCallPart, ToolDefinition, ToolResultPart
 from tiermesh_executor.prompts import SYSTEM_TEXTS, answer
 from tiermesh_executor.rewriting import Rewriter
 from tiermesh_executor.telemetry import ExecutorTelemetry
@@ -99,8 +99,12 @@ class AnswerMode:
     async def _loop(self, execution: Execution, runner: ToolRunner, tools: Sequence[ToolDefinition]) -> Ended:
         tag = _tag(execution.task.tier)
         system = SYSTEM_TEXTS[self._models.row(tag).prompt_version]
+        again = await self._looked_up_again(execution, runner) if execution.task.look_ups else []
         messages = answer.messages(execution.task)
         history = len(messages) - 1
+        if again:
+            asked = [ToolCallPart(one.call.call_id, one.call.name, one.arguments) for one in again]
+            messages += [Message("assistant", asked), Message("user", [_for_model(one) for one in again])]
         bad_calls = 0
         turn = ModelTurn()
         for number in range(MAX_ROUNDS):
@@ -116,7 +120,7 @@ class AnswerMode:
                 if isinstance(one.result, ClarificationResult):
                     await execution.ask_back(one.result.question, one.result.options)
                     return Ended(AnswerStop.CLARIFICATION, turn.model)
-                await self._take(execution, one)
+                await self._take(execution, one, runner)
             execution.unknown_names += [one.unknown_name for one in called if one.unknown_name]
             reached = [one for one in called if one.unreachable or one.result is not None]
             execution.note_reach((one.call.name, one.unreachable) for one in reached)
@@ -139,9 +143,10 @@ class AnswerMode:
                 self._models,
                 execution.scope,
                 question=execution.task.question,
-                evidence=execution.findings,
+                evidence=execution.all_found,
                 answer=execution.prose.held_text,
             )
+        await execution.show_held_tables()
         await execution.prose.finish()
         if turn.stop is StopReason.MAX_TOKENS:
             return Ended(AnswerStop.MAX_TOKENS, turn.model)
@@ -150,13 +155,32 @@ class AnswerMode:
             return Ended(AnswerStop.FAILED, turn.model, ToolsUnavailableError.reason, _PARTLY)
         return Ended(AnswerStop.COMPLETE, turn.model)
 
-    async def _take(self, execution: Execution, one: Called) -> None:
+    async def _looked_up_again(self, execution: Execution, runner: ToolRunner) -> list[Called]:
+        """What the tier before this one had looked up, as if this model had asked for it; the rest stays hearsay."""
+        task = execution.task
+        mine = [one for one in task.look_ups if runner.reads(one.tool)]
+        try:
+            called = await runner.run([ToolCall(f"again_{at}", one.tool, one.arguments) for at, one in enumerate(mine)])
+        except HandOverError:
+            # This tier's guard is narrower than the other's; its model has not asked for anything yet.
+            return []
+        good = [one for one in called if not (one.error or isinstance(one.result, ClarificationResult))]
+        made = [look_up for look_up, one in zip(mine, called, strict=True) if one in good]
+        execution.task = replace(task, look_ups=[one for one in task.look_ups if one not in made])
+        for one in good:
+            await self._take(execution, one, runner, show=False)
+        execution.ground()
+        return good
+
+    async def _take(self, execution: Execution, one: Called, runner: ToolRunner, *, show: bool = True) -> None:
         """What a result means for the user and for what may be said."""
         if one.repeated:
             return
         match one.result:
-            case TableResult(table):
+            case TableResult(table) if show:
                 await execution.show_table(table)
+            case TableResult(table):
+                execution.hold_table(table)
             case ProposalResult(_, summary, source):
                 await execution.prose.show(ProposalShown(source))
                 execution.texts.append(summary)
@@ -166,7 +190,8 @@ class AnswerMode:
                 execution.texts.append(text)
             case _:
                 return
-        execution.found(cut(f"{one.call.name}({one.call.arguments}): {render(one.result)}", 3_000))
+        look_up = LookUp(one.call.name, one.call.arguments, cut(render(one.result), 3_000))
+        execution.looked_up(look_up, again=runner.reads(one.call.name))
 
     @staticmethod
     def _hand_over_if_asked(execution: Execution, calls: Sequence[ToolCall]) -> None:

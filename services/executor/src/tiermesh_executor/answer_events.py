@@ -1,5 +1,6 @@
 """What an execution says on its way: the domain's own words for the events of `Execute`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -75,6 +76,20 @@ class CommittedTo:
 
 
 @dataclass(frozen=True, slots=True)
+class LookUp:
+    """A call of a tool that only reads, as another tier may make it again. `arguments` is JSON, `found` cut short."""
+
+    tool: str
+    arguments: str
+    found: str
+
+    @property
+    def told(self) -> str:
+        """For whoever does not make it again."""
+        return f"{self.tool}({self.arguments}): {self.found}"
+
+
+@dataclass(frozen=True, slots=True)
 class Bounced:
     """This tier hands over."""
 
@@ -82,6 +97,7 @@ class Bounced:
     detail: str
     findings: str
     redirect: Redirect
+    look_ups: Sequence[LookUp] = ()
 
 
 @dataclass(frozen=True, slots=True)

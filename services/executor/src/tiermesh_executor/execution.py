@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tiermesh_executor.answer_events import AnswerEvent, ClarificationAsked, TableShown
+from tiermesh_executor.answer_events import AnswerEvent, ClarificationAsked, LookUp, TableShown
 from tiermesh_executor.context import CallContext
 from tiermesh_executor.figure_facts import Facts
 from tiermesh_executor.figures import FigureGuard
@@ -13,7 +13,10 @@ from tiermesh_executor.outlet import Outlet
 from tiermesh_executor.prose import CommitPoint, Prose
 from tiermesh_executor.tables import Table, in_plain_words
 
+_MOST_LOOK_UPS = 8
 _FINDINGS_CHARACTERS = 8_000
+# As the message between the tiers has room for.
+_NAME_CHARACTERS, _ARGUMENTS_CHARACTERS = 64, 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Task:
     domain: str = ""
     turns: Sequence[Turn] = ()
     prior_findings: str = ""
+    # What the tier that handed over had looked up.
+    look_ups: Sequence[LookUp] = ()
     continue_from: str = ""
     bulk_only: bool = False
     speculative: bool = False
@@ -48,6 +53,11 @@ class Task:
     least_right: float | None = None
     # A judge reads tier 1's answer before it is released.
     judged: bool = False
+
+    @property
+    def hearsay(self) -> str:
+        """What the tier that handed over says to have found."""
+        return "\n".join(filter(None, [*(one.told for one in self.look_ups), self.prior_findings]))
 
     @property
     def states_confidence(self) -> bool:
@@ -64,9 +74,13 @@ class Execution:
     outlet: Outlet[AnswerEvent]
     prose: Prose
     tables: list[Table] = field(default_factory=list)
+    # Known, and shown only if the answer rests on them alone.
+    held_tables: list[Table] = field(default_factory=list)
     # What else figures may be quoted from: passages, values of other teams' tools.
     texts: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    # What a next tier can look up again.
+    look_ups: list[LookUp] = field(default_factory=list)
     # Names that tools were asked for and that nobody the caller may see has.
     unknown_names: list[str] = field(default_factory=list)
     # Tools that could not be reached when they were last called.
@@ -91,6 +105,18 @@ class Execution:
         self.statements += table.statements
         await self.prose.show(TableShown(table))
         self.ground()
+
+    def hold_table(self, table: Table) -> None:
+        """It holds the figures; whether it is what the user wants to see, the model has yet to say."""
+        self.tables.append(table)
+        self.held_tables.append(table)
+        self.statements += table.statements
+
+    async def show_held_tables(self) -> None:
+        """Goes to the user where nothing else was looked up."""
+        if self.tables == self.held_tables:
+            for table in self.held_tables:
+                await self.prose.show(TableShown(table))
 
     def ground(self) -> None:
         """Figures must hold against what is known by now; without rows there is nothing to hold them against."""
@@ -130,7 +156,20 @@ class Execution:
         """Something that a next tier may start from."""
         self.findings.append(what)
 
+    def looked_up(self, one: LookUp, *, again: bool) -> None:
+        """What a tool gave; `again` when a next tier may make the call once more."""
+        fits = len(one.tool) <= _NAME_CHARACTERS and len(one.arguments) <= _ARGUMENTS_CHARACTERS
+        if again and fits and len(self.look_ups) < _MOST_LOOK_UPS:
+            self.look_ups.append(one)
+        else:
+            self.found(one.told)
+
+    @property
+    def all_found(self) -> list[str]:
+        """For whoever judges the answer."""
+        return [*(one.told for one in self.look_ups), *self.findings]
+
     @property
     def findings_text(self) -> str:
-        """Bounded; the newest is kept."""
+        """What cannot be looked up again. Bounded; the newest is kept."""
         return "\n".join(self.findings)[-_FINDINGS_CHARACTERS:]

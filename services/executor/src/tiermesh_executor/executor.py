@@ -131,7 +131,8 @@ class Executor:
         self._telemetry.bounced(error.cause, self.tier)
         trace.get_current_span().set_attribute(names.BOUNCE_CAUSE, error.cause)
         findings = execution.findings_text
-        await execution.outlet.put(Bounced(error.cause, error.detail, findings, error.redirect))
+        look_ups = tuple(execution.look_ups)
+        await execution.outlet.put(Bounced(error.cause, error.detail, findings, error.redirect, look_ups))
         return Ended(AnswerStop.FAILED, execution.prose.model, "", f"Handed over: {error.detail}.")
 
     def _observe(self, span: trace.Span, execution: Execution) -> None:

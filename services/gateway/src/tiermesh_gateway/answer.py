@@ -23,6 +23,7 @@ from tiermesh_gateway.events import (
     Event,
     Finished,
     Kind,
+    LookUp,
     RouteChanged,
     Said,
     Saying,
@@ -99,6 +100,7 @@ class _Plan:
     route: Route
     findings: str = ""
     bulk_tools_only: bool = False
+    look_ups: Sequence[LookUp] = ()
 
 
 _Ended = Finished | Bounced | _Lost
@@ -208,6 +210,7 @@ class AnswerTrack:
             scored=self._scored,
             exchanges=self._exchanges,
             findings=plan.findings,
+            look_ups=plan.look_ups,
             bulk_tools_only=plan.bulk_tools_only,
             timeout=left,
             most_micros=self._purse.most_micros,
@@ -303,12 +306,12 @@ class AnswerTrack:
         bulk_only = plan.bulk_tools_only or bounced.to_aggregate or plan.route is Route.AGGREGATE
         wants_aggregate = bounced.to_aggregate and Route.AGGREGATE not in self._tried and health.aggregate
         if wants_aggregate and self._turn.question.min_tier is Tier.ONE:
-            return _Plan(Route.AGGREGATE, bounced.findings)
+            return _Plan(Route.AGGREGATE, bounced.findings, look_ups=bounced.look_ups)
         if bounced.to_aggregate and plan.route.tier >= Tier.TWO and not plan.bulk_tools_only:
             # The guard stopped a loop at this tier: the same tier again, with bulk tools only.
-            return _Plan(plan.route, bounced.findings, bulk_tools_only=True)
+            return _Plan(plan.route, bounced.findings, bulk_tools_only=True, look_ups=bounced.look_ups)
         route = next_tier(plan.route, self._policy, health, tried=self._tried)
-        return None if route is None else _Plan(route, bounced.findings, bulk_only)
+        return None if route is None else _Plan(route, bounced.findings, bulk_only, bounced.look_ups)
 
     def _instead(self, plan: _Plan) -> _Plan | None:
         min_tier = self._turn.question.min_tier

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -103,6 +104,15 @@ class Voided:
 
 
 @dataclass(frozen=True, slots=True)
+class LookUp:
+    """What a tier looked up, as the next one may look it up again. `arguments` is JSON, `found` cut short."""
+
+    tool: str
+    arguments: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bounced:
     """A tier hands over."""
 
@@ -110,6 +120,7 @@ class Bounced:
     detail: str = ""
     findings: str = ""
     to_aggregate: bool = False
+    look_ups: Sequence[LookUp] = ()
 
 
 @dataclass(frozen=True, slots=True)

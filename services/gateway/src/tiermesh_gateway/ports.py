@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from tiermesh_policy import Decision, Health, Route, Tier
 
 from tiermesh_gateway.conversations import Conversation, Exchange, TurnRecord
-from tiermesh_gateway.events import DecisionMade, PillsDone, Receipt, Saying
+from tiermesh_gateway.events import DecisionMade, LookUp, PillsDone, Receipt, Saying
 from tiermesh_gateway.question import Owner, Question, Scored, Turn
 
 T = TypeVar("T")
@@ -63,6 +63,8 @@ class Execution:
     least_right_confidence: float | None = None
     # What was said before the exchanges, in short.
     earlier: str = ""
+    # What the tier that handed over had looked up.
+    look_ups: Sequence[LookUp] = ()
 
 
 class Classifier(Protocol):

@@ -100,8 +100,11 @@ class RuleEngine:
             return [(tool, _mended_last(tool, dialogue) or self._arguments(tool, dialogue))]
         hands_over = model_class == "haiku" and self._escalate and ESCALATE in by_name
         if dialogue.calls and not forced:
-            if hands_over and _found_nothing(dialogue, usable):
-                return [(by_name[ESCALATE], _reasoned(by_name[ESCALATE], _NO_RECORDS, dialogue))]
+            if _found_nothing(dialogue, usable):
+                if hands_over:
+                    return [(by_name[ESCALATE], _reasoned(by_name[ESCALATE], _NO_RECORDS, dialogue))]
+                # A smaller model with fewer tools may have asked the documents for it.
+                return _first_calls(dialogue, [tool for tool in usable if not tool.search])
             return _next_calls(dialogue, usable)
         if not forced and talk.small_talk(dialogue.question) is not None and not asks_write(dialogue.question):
             return []

@@ -62,8 +62,8 @@ def _history(turns: Sequence[Turn]) -> list[Message]:
 def _question_parts(task: Task) -> list[TextPart]:
     context: CallContext = task.context
     parts = [TextPart(about_now(context))]
-    if task.prior_findings:
-        parts.append(TextPart(f"<unverified_findings>\n{task.prior_findings}\n</unverified_findings>\n{_UNVERIFIED}"))
+    if task.hearsay:
+        parts.append(TextPart(f"<unverified_findings>\n{task.hearsay}\n</unverified_findings>\n{_UNVERIFIED}"))
     parts.append(TextPart(question_text(task.question)))
     if task.states_confidence:
         parts.append(TextPart(ASK))

@@ -16,7 +16,7 @@ from tiermesh_executor.models.events import ToolCall
 from tiermesh_executor.schemas import problem_with
 from tiermesh_executor.telemetry import ExecutorTelemetry
 from tiermesh_executor.tools.arguments import arguments_of
-from tiermesh_executor.tools.catalogue import RefusalResult, TableResult, Tool, ToolResult, ToolServerError
+from tiermesh_executor.tools.catalogue import READING, RefusalResult, TableResult, Tool, ToolResult, ToolServerError
 from tiermesh_executor.tools.fanout import FanOutGuard
 
 PARALLEL_CALLS = 4
@@ -79,6 +79,11 @@ class ToolRunner:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._run(one)) for one in checked]
         return [task.result() for task in tasks]
+
+    def reads(self, name: str) -> bool:
+        """Whether a tool is offered and only reads, so that a call of it may be made twice."""
+        tool = self._tools.get(name)
+        return tool is not None and tool.kind in READING
 
     def _check(self, call: ToolCall) -> Called:
         tool = self._tools.get(call.name)

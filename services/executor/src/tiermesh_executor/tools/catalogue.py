@@ -32,6 +32,10 @@ class ToolKind(StrEnum):
     OTHER = "other"
 
 
+# Of other tools nobody here knows what a second call does.
+READING = frozenset({ToolKind.ENTITY_LOOKUP, ToolKind.BULK, ToolKind.SEARCH, ToolKind.GRAPH})
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A piece of a document."""

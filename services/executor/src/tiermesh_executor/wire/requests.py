@@ -9,6 +9,7 @@ from tiermesh.executor.v1 import executor_service_pb2 as pb
 from tiermesh_runtime.errors import RpcError, invalid_field
 from tiermesh_runtime.principal import Principal
 
+from tiermesh_executor.answer_events import LookUp
 from tiermesh_executor.context import CallContext
 from tiermesh_executor.execution import Task, Turn
 from tiermesh_executor.executor import ModeName
@@ -84,6 +85,7 @@ def task_from(request: pb.ExecuteRequest, principal: Principal, tier: int) -> tu
         domain=scope.slots.domain.value if scope is not None else "",
         turns=[turn for message in request.turns if (turn := _turn(message)) is not None],
         prior_findings=request.prior_findings,
+        look_ups=[LookUp(one.tool, one.arguments, one.found) for one in request.look_ups],
         continue_from=request.continue_from,
         bulk_only=request.bulk_tools_only,
         speculative=request.speculative,

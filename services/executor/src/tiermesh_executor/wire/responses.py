@@ -74,8 +74,10 @@ def event_of(event: AnswerEvent, tier: int) -> pb.ExecuteResponse:  # noqa: PLR0
             return pb.ExecuteResponse(
                 committed=answer_pb2.Committed(tier=routing_pb2.Tier.ValueType(tier), model=model)
             )
-        case Bounced(cause, detail, findings, redirect):
+        case Bounced(cause, detail, findings, redirect, look_ups):
             bounce = pb.Bounce(cause=cause, detail=detail, findings=findings, redirect=_REDIRECTS[redirect])
+            for one in look_ups:
+                bounce.look_ups.add(tool=one.tool, arguments=one.arguments, found=one.found)
             return pb.ExecuteResponse(bounce=bounce)
         case Ended():
             raise TypeError("the end of a stream is told by its report")

@@ -22,7 +22,7 @@ from tiermesh_gateway.adapters.translate import (
     request_context,
     tier_of,
 )
-from tiermesh_gateway.events import Bounced, Committed, Finished, Kind, Said, Saying, Voided, Waiting
+from tiermesh_gateway.events import Bounced, Committed, Finished, Kind, LookUp, Said, Saying, Voided, Waiting
 from tiermesh_gateway.ports import Execution, ExecutorLostError, ExecutorRefusedError, OutOfTimeError
 
 _COMMIT_POINTS = {
@@ -32,6 +32,7 @@ _COMMIT_POINTS = {
 }
 _MOST_TURNS = 64
 _MOST_FINDINGS = 32_768
+_MOST_LOOK_UPS = 8
 _WAITING = Waiting()
 
 _Code = grpc.StatusCode
@@ -78,6 +79,7 @@ def _request(execution: Execution) -> pb.ExecuteRequest:
         scores=None if execution.scored is None else execution.scored.raw,
         turns=_turns(execution),
         prior_findings=execution.findings[:_MOST_FINDINGS],
+        look_ups=[pb.LookUp(tool=one.tool, arguments=one.arguments, found=one.found) for one in execution.look_ups],
         bulk_tools_only=execution.bulk_tools_only,
         commit_point=_COMMIT_POINTS[policy.commit_point],
         allowed_models=policy.allowed_models,
@@ -116,7 +118,8 @@ def _saying(response: pb.ExecuteResponse) -> Saying:
 def _bounce(response: pb.ExecuteResponse) -> Bounced:
     bounce = response.bounce
     to_aggregate = bounce.redirect == pb.Bounce.REDIRECT_AGGREGATE
-    return Bounced(bounce.cause, bounce.detail, bounce.findings, to_aggregate)
+    look_ups = [LookUp(one.tool, one.arguments, one.found) for one in bounce.look_ups[:_MOST_LOOK_UPS]]
+    return Bounced(bounce.cause, bounce.detail, bounce.findings, to_aggregate, look_ups)
 
 
 def _done(response: pb.ExecuteResponse) -> Finished:

@@ -96,6 +96,7 @@ class ExecuteRequest(_message.Message):
     LEAST_STATED_CONFIDENCE_FIELD_NUMBER: _builtins.int
     JUDGE_BEFORE_RELEASE_FIELD_NUMBER: _builtins.int
     LEAST_RIGHT_CONFIDENCE_FIELD_NUMBER: _builtins.int
+    LOOK_UPS_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     mode: Global___ExecuteMode.ValueType
     tier: _routing_pb2.Tier.ValueType
@@ -135,6 +136,13 @@ class ExecuteRequest(_message.Message):
     def allowed_models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Models that the tenant allows; empty allows all of the tag's candidates."""
 
+    @_builtins.property
+    def look_ups(self) -> _containers.RepeatedCompositeFieldContainer[Global___LookUp]:
+        """Mode ANSWER: what a lower tier had looked up before it handed over. Made again, under the caller's own rights and
+        this tier's own checks, before the first model call, which begins with the results. What cannot be made again here
+        is told to the model as unverified.
+        """
+
     def __init__(
         self,
         *,
@@ -154,10 +162,11 @@ class ExecuteRequest(_message.Message):
         least_stated_confidence: _builtins.float | None = ...,
         judge_before_release: _builtins.bool = ...,
         least_right_confidence: _builtins.float | None = ...,
+        look_ups: _abc.Iterable[Global___LookUp] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_least_right_confidence", b"_least_right_confidence", "_least_stated_confidence", b"_least_stated_confidence", "_scores", b"_scores", "context", b"context", "least_right_confidence", b"least_right_confidence", "least_stated_confidence", b"least_stated_confidence", "scores", b"scores"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least_right_confidence", b"_least_right_confidence", "_least_stated_confidence", b"_least_stated_confidence", "_scores", b"_scores", "allowed_models", b"allowed_models", "bulk_tools_only", b"bulk_tools_only", "commit_point", b"commit_point", "context", b"context", "continue_from", b"continue_from", "judge_before_release", b"judge_before_release", "least_right_confidence", b"least_right_confidence", "least_stated_confidence", b"least_stated_confidence", "max_cost_micros", b"max_cost_micros", "mode", b"mode", "prior_findings", b"prior_findings", "question", b"question", "scores", b"scores", "speculative", b"speculative", "tier", b"tier", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_least_right_confidence", b"_least_right_confidence", "_least_stated_confidence", b"_least_stated_confidence", "_scores", b"_scores", "allowed_models", b"allowed_models", "bulk_tools_only", b"bulk_tools_only", "commit_point", b"commit_point", "context", b"context", "continue_from", b"continue_from", "judge_before_release", b"judge_before_release", "least_right_confidence", b"least_right_confidence", "least_stated_confidence", b"least_stated_confidence", "look_ups", b"look_ups", "max_cost_micros", b"max_cost_micros", "mode", b"mode", "prior_findings", b"prior_findings", "question", b"question", "scores", b"scores", "speculative", b"speculative", "tier", b"tier", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__least_right_confidence: _TypeAlias = _typing.Literal["least_right_confidence"]  # noqa: Y015
     _WhichOneofArgType__least_right_confidence: _TypeAlias = _typing.Literal["_least_right_confidence", b"_least_right_confidence"]  # noqa: Y015
@@ -173,6 +182,35 @@ class ExecuteRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__scores) -> _WhichOneofReturnType__scores | None: ...
 
 Global___ExecuteRequest: _TypeAlias = ExecuteRequest  # noqa: Y015
+
+@_typing.final
+class LookUp(_message.Message):
+    """A call of a tool that only reads."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_FIELD_NUMBER: _builtins.int
+    FOUND_FIELD_NUMBER: _builtins.int
+    tool: _builtins.str
+    arguments: _builtins.str
+    """JSON object, as the tool's schema describes it."""
+    found: _builtins.str
+    """What it gave, cut short."""
+    def __init__(
+        self,
+        *,
+        tool: _builtins.str = ...,
+        arguments: _builtins.str = ...,
+        found: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments", b"arguments", "found", b"found", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LookUp: _TypeAlias = LookUp  # noqa: Y015
 
 @_typing.final
 class ExecuteResponse(_message.Message):
@@ -287,14 +325,19 @@ class Bounce(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     FINDINGS_FIELD_NUMBER: _builtins.int
     REDIRECT_FIELD_NUMBER: _builtins.int
+    LOOK_UPS_FIELD_NUMBER: _builtins.int
     cause: _builtins.str
     """Stable word: "escalate_tool", "cannot", "empty", "wrong_language", "ungrounded",
     "tool_error", "low_confidence", "slow_first_token", "fan_out", "judge", "slots_incomplete".
     """
     detail: _builtins.str
     findings: _builtins.str
-    """What was found so far, for the next tier, unverified."""
+    """What else was found so far, for the next tier, unverified."""
     redirect: Global___Bounce.Redirect.ValueType
+    @_builtins.property
+    def look_ups(self) -> _containers.RepeatedCompositeFieldContainer[Global___LookUp]:
+        """What was looked up so far, at most eight."""
+
     def __init__(
         self,
         *,
@@ -302,10 +345,11 @@ class Bounce(_message.Message):
         detail: _builtins.str = ...,
         findings: _builtins.str = ...,
         redirect: Global___Bounce.Redirect.ValueType = ...,
+        look_ups: _abc.Iterable[Global___LookUp] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "detail", b"detail", "findings", b"findings", "redirect", b"redirect"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "detail", b"detail", "findings", b"findings", "look_ups", b"look_ups", "redirect", b"redirect"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
