@@ -34,6 +34,7 @@ async def test_what_cannot_be_used_is_named_with_its_setting_and_the_mend(suite:
     (folder / "bad").write_text("nonsense")
     assert "TIERMESH_GATEWAY_JWKS" in await broken(suite, jwks=folder / "bad")
     assert "TIERMESH_GATEWAY_PRINCIPAL_KEY" in await broken(suite, principal_key=folder / "bad")
+    assert "TIERMESH_GATEWAY_SUBJECT_KEY" in await broken(suite, subject_key=folder / "bad"), "8 bytes are guessed"
     assert "TIERMESH_GATEWAY_STORE" in await broken(suite, store=str(folder))
     assert "TIERMESH_GATEWAY_SPOOL" in await broken(suite, spool=folder)
     (folder / "empty").mkdir()

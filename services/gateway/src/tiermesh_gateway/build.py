@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -50,6 +51,8 @@ from tiermesh_gateway.turns import Holding, TurnOrder
 SERVICE = "tiermesh.gateway.v1.GatewayService"
 _FORGET_EVERY_SECONDS = 3600.0
 _TELL_EVERY_SECONDS = 1.0
+# Fewer could be guessed, and with them whose records are whose.
+_LEAST_KEY_BYTES = 16
 
 
 @asynccontextmanager
@@ -104,11 +107,6 @@ def _parts(
     private_key: bytes,
 ) -> Parts:
     """What a question meets, each behind the domain's port."""
-    subject_key = (
-        hashlib.sha256(b"tiermesh subjects" + private_key).digest()
-        if settings.subject_key is None
-        else settings.subject_key.read_bytes()
-    )
     pill_tokens = PillTokens(private_key)
     return Parts(
         classifier=GrpcClassifier(channels.classifier, seconds=settings.classify_seconds),
@@ -118,11 +116,26 @@ def _parts(
         conversations=stores.store,
         budgets=SharedBudgets(stores.database, stores.holder),
         summarizer=GrpcSummarizer(channels.executors[Tier.ONE]),
-        recorder=SpoolRecorder(stores.spool, background, subject_key),
+        recorder=SpoolRecorder(stores.spool, background, _subject_key(settings.subject_key, private_key)),
         surroundings=surroundings,
         health=ChannelHealth(channels.executors, channels.aggregator),
         background=background,
     )
+
+
+def _subject_key(file: Path | None, private_key: bytes) -> bytes:
+    """What people's ids are hashed with on their way into records."""
+    if file is None:
+        return hashlib.sha256(b"tiermesh subjects" + private_key).digest()
+    try:
+        key = file.read_bytes()
+    except OSError as error:
+        raise StartupError(f"TIERMESH_GATEWAY_SUBJECT_KEY: {error}; name a file that this process may read") from error
+    if len(key) < _LEAST_KEY_BYTES:
+        raise StartupError(
+            f"TIERMESH_GATEWAY_SUBJECT_KEY: {file} has {len(key)} bytes; write at least {_LEAST_KEY_BYTES} random ones"
+        )
+    return key
 
 
 def _runs(settings: GatewaySettings, stores: Stores, background: Background) -> SharedRuns:
