@@ -119,7 +119,7 @@ async def test_start_up_names_what_lacks_and_the_mend(tmp_path: Path) -> None:
 async def test_a_column_that_the_model_names_and_the_database_lacks_stops_the_start(
     duck_file: Path, tmp_path: Path, postgres_copy: str
 ) -> None:
-    pack, told = root / "packs" / "hr", r"describes: exchange_rates.rate_to_eur, expense_lines.amount; run"
+    pack, told = root / "packs" / "hr", r"describes: exchange_rates.rate_to_eur, expense_lines.amount; add it"
     copy = tmp_path / "less.duckdb"
     shutil.copy(duck_file, copy)
     with duckdb.connect(str(copy)) as connection:

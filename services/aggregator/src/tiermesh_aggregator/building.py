@@ -208,7 +208,7 @@ async def _check_schema(pack: Pack, engine: Engine, settings: AggregatorSettings
         shown = ", ".join(lacking[:10]) + (f" and {len(lacking) - 10} more" if len(lacking) > 10 else "")
         raise StartupError(
             f"{prefix}DATABASE: the database does not have what {settings.pack}/schema.yaml describes: {shown}; "
-            "run: tiermesh seed --force"
+            "add it to a database of your own; for invented data run: tiermesh seed --force"
         )
 
 
