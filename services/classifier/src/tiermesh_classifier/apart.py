@@ -57,11 +57,16 @@ def compared(whole: Axes, parts: Sequence[Part], rest: Part | None, kinds: Mappi
     hidden = any(_takes_more(part.axes, whole, kinds) for part in asked)
     if rest is not None:
         hidden = hidden or _takes_more(rest.axes, whole, kinds)
-        # What one sentence about the pack's matters leaves open, another one may say: only foreign ones say nothing.
-        if all(_foreign(part, kinds) or not _unsure(part) for part in parts):
+        # A telling that nobody can place may say what the question means: only a foreign one says nothing.
+        if all(_foreign(part, kinds) for part in parts if strange(part, kinds)):
             hidden = hidden or _more(rest.axes, whole, *_UNCLEAR)
             return Compared(hidden, 1.0 - shape.TANGLED if hidden else rest.confidence.value)
     return Compared(hidden, 1.0 - shape.TANGLED if hidden else 1.0)
+
+
+def beside_strangers(whole: Axes, rest: Part, kinds: Mapping[str, str]) -> Compared:
+    """Whether what is left of a text without strangers takes more; nothing follows from what is not the pack's."""
+    return Compared(hidden=False, most_confidence=1.0) if _foreign(rest, kinds) else compared(whole, (), rest, kinds)
 
 
 def _foreign(part: Part, kinds: Mapping[str, str]) -> bool:

@@ -19,6 +19,7 @@ TANGLED = 0.75
 TO_THE_ROUTER = "question_tangled_with_words_to_the_router"
 IN_A_LONG_TEXT = "question_buried_in_a_long_text"
 BESIDE_OTHERS = "takes_less_than_one_of_its_sentences_alone"
+BESIDE_STRANGERS = "takes_less_than_without_what_is_strange_in_it"
 _MIX: Mapping[str, tuple[float, float, float, float]] = {
     # drill_down, compare, act, explain
     "count": (0.5, 0.3, 0.1, 0.1),

@@ -21,6 +21,7 @@ from tiermesh_classifier.reading.calendar import Calendar
 from tiermesh_classifier.reading.reader import Reader, Reading
 from tiermesh_classifier.reading.sentences import asks, common_words, sentences
 from tiermesh_classifier.reading.steering import Steered, buried, steered
+from tiermesh_classifier.reading.strangers import without_strangers
 from tiermesh_classifier.remembering import Remembered, digest
 from tiermesh_classifier.rules import Hit, RuleStage, evidence_of, spread
 from tiermesh_classifier.scores import (
@@ -44,6 +45,8 @@ _STRUCTURAL = "place_in_conversation"
 # Share of its words, beside a single one, that training need not have seen for a telling to be taken as it stands.
 _UNKNOWN = 0.1
 _CONTINUING = ("follow_up", "correction")
+# What bounds a confidence by what a part of the text says alone.
+_BESIDE = (shape.BESIDE_OTHERS, shape.BESIDE_STRANGERS)
 
 
 class Depth(Enum):
@@ -160,6 +163,7 @@ class Classifier:
             axes = shape.tangled(axes, shape.IN_A_LONG_TEXT)
         elif confidence.version == self.artefact.confidence.version:
             axes, confidence = self._beside_others(question, clean.rest, axes, confidence)
+            axes, confidence = self._beside_strangers(question, reading, axes, confidence)
         tiers: Sequence[TierChance] = ()
         if self._tiers is not None and depth in (Depth.LOCAL, Depth.FULL):
             tiers = self._tiers.chances(clean.rest, tangled=clean.tangled).tiers
@@ -195,9 +199,21 @@ class Classifier:
         if strange and left:
             rest = (parts.get(left[0]) if len(left) == 1 else None) or self._part(" ".join(left), question)
         found = apart.compared(axes, list(parts.values()), rest, self.words.kinds)
-        if found.hidden:
-            axes = shape.tangled(axes, shape.BESIDE_OTHERS)
-        return axes, _at_most(confidence, found.most_confidence)
+        return _heard(axes, confidence, found, shape.BESIDE_OTHERS)
+
+    def _beside_strangers(
+        self, question: Question, reading: Reading, axes: dict[str, AxisScore], confidence: Confidence
+    ) -> tuple[dict[str, AxisScore], Confidence]:
+        """What training never saw makes a text neither surer nor cheaper than it is without it."""
+        if apart.settled_dear(axes):
+            return axes, confidence
+        left = without_strangers(
+            reading, lambda text: self._reader.read(text, question.calendar), self.artefact.encoder.knows
+        )
+        if left is None:
+            return axes, confidence
+        found = apart.beside_strangers(axes, self._part(left, question), self.words.kinds)
+        return _heard(axes, confidence, found, shape.BESIDE_STRANGERS)
 
     def _plain(self, telling: str) -> bool:
         """Whether training knew (nearly) all words of a sentence, names aside: it hides nothing by being foreign."""
@@ -220,6 +236,9 @@ class Classifier:
         confidence = scores.confidence
         if not self._tiers_decide:
             confidence = self._confidence(axes, look, truncated=reading.text.truncated)
+            for each in scores.confidence.evidence:
+                if each.name in _BESIDE:
+                    confidence = _at_most(confidence, scores.confidence.value, each.name)
         return self._whole(question, reading, axes, confidence, scores.tiers)
 
     def familiarity(self, question: Question) -> float:
@@ -348,10 +367,18 @@ def doubted(confidence: Confidence, clean: Steered) -> Confidence:
     return Confidence(value, confidence.version, (*confidence.evidence, told))
 
 
-def _at_most(confidence: Confidence, most: float) -> Confidence:
+def _heard(
+    axes: dict[str, AxisScore], confidence: Confidence, found: apart.Compared, why: str
+) -> tuple[dict[str, AxisScore], Confidence]:
+    """The scores with what the parts of a text say of the whole."""
+    axes = shape.tangled(axes, why) if found.hidden else axes
+    return axes, _at_most(confidence, found.most_confidence, why)
+
+
+def _at_most(confidence: Confidence, most: float, why: str) -> Confidence:
     if confidence.value <= most:
         return confidence
-    told = Evidence(EvidenceKind.RULE, shape.BESIDE_OTHERS, most - confidence.value)
+    told = Evidence(EvidenceKind.RULE, why, most - confidence.value)
     return Confidence(most, confidence.version, (*confidence.evidence, told))
 
 

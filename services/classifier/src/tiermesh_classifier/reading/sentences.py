@@ -45,12 +45,14 @@ def _words() -> _Words:
         boundary=re.compile(
             r"(?<=[.?!;])(?<!\.\.)(?=[\"')\]*]*\s)"
             r"|(?<=[\n\r])"
+            r"|(?<=[\"”]:)(?=\s)"
             r"|(?<=[?!])(?=[^\W\d_])"
             r"|(?<=[.)\"])(?=[A-Z][^\W\d_])"
             r"|(?<=[^\W\d_]{3}\.)(?=[^\W\d_]{2})"
             r"|(?<=[)\]}\">])\s(?=[A-Z][a-z])"
             r"|(?<=\S{28})\s|\s(?=\S{28})"
             rf"|(?<=[^\W_A-Z.?!])\s(?=(?:{capitalised})\b)"
+            rf"|(?<=[a-z]{{2}})(?=(?:{capitalised})\b)"
         ),
         abbreviated=re.compile(rf"\b(?:{either(lists['abbreviations'])})\.$", re.IGNORECASE),
         asking=re.compile(

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from tiermesh_classifier.reading.sentences import asks
 from tiermesh_classifier.reading.text import read_text
 
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.?!;])(?=\s)|(?<=[\n\r])")
@@ -66,7 +67,13 @@ def steered(text: str) -> Steered:
         return Steered(text, cleaned=False, tangled=False)
     parts = _BETWEEN_SENTENCES.split(text)
     found = [_addressed(part) for part in parts]
-    rest = "".join(" " * len(part) if beside is not None else part for part, beside in zip(parts, found, strict=True))
+    said = [part for part, beside in zip(parts, found, strict=True) if beside is None]
+    # Beside a sentence of its own a word or two ("NOW!!!") are more of the same.
+    fewest = min(_LED, max((len(_WORD.findall(part)) for part in said), default=0))
+    rest = "".join(
+        " " * len(part) if beside is not None or (len(_WORD.findall(part)) < fewest and not asks(part)) else part
+        for part, beside in zip(parts, found, strict=True)
+    )
     if not any(map(str.isalpha, rest)):
         return Steered(text, cleaned=False, tangled=len(parts) > 1)
     # Whatever else a sentence says that was taken out is lost: it may have been the question, so nobody may be sure.
