@@ -116,7 +116,7 @@ def test_what_is_strange_goes_with_what_it_takes_along(reader: Reader, text: str
         "Miguel's days of leave in may",
         "tell me something funny about penguins",
         "claim zxqv brmpf",
-        "my claim zxqv " * 50,
+        "my claim zxqv " * 100,
         "my " + "zxqv " * 500,
     ],
 )
