@@ -53,6 +53,7 @@ def test_a_measure_that_is_called_by_its_name_is_meant_whatever_the_intent(
     [
         ("How many leave requests did the company put in this year?", "leave.history", "count", "leave_requests"),
         ("number of people on leave last week", "leave.history", "count", "people_on_leave"),
+        ("Number of leave requests by leave type last year", "leave.history", "count", "leave_requests"),
         ("how many days did people work remotely last year", "attendance.summary", "count", "remote_days"),
         ("what is the average tenure in the company", "people.lifecycle", "average", "average_tenure"),
         ("what was paid out in the company in May", "payroll.payslip", "sum", "net_pay"),

@@ -43,7 +43,7 @@ def measure_slots(reading: Reading, domain: Domain, usual: str, general: str) ->
 
     The domain's own words ("leave") do not name the usual measure, which is meant anyway; nor do vague ones ("how many
     people") name what the domain means in `general`, when the intent usually means something else. A word within a
-    longer phrase ("leave" in "leave requests") names nothing of its own.
+    longer phrase ("leave" in "leave requests", or in "leave type") names nothing of its own.
     """
     found = [
         f
@@ -53,7 +53,8 @@ def measure_slots(reading: Reading, domain: Domain, usual: str, general: str) ->
         and not (f.value.name == general != usual and _is_vague(reading, f))
         and not (f.value.name == usual and f.last - f.first == 1 and reading.mended[f.first].text in domain.synonyms)
     ]
-    found = [f for f in found if not any(_within(f, other) for other in found)]
+    longer = [*found, *(f for f in reading.terms if f.value.kind == "dimension")]
+    found = [f for f in found if not any(_within(f, other) for other in longer)]
     if not found:
         return []
     best = max(found, key=lambda f: (f.value.name != usual, f.last - f.first, -f.first))
