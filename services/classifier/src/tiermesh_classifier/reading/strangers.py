@@ -20,9 +20,9 @@ from tiermesh_classifier.reading.sentences import LONGEST
 _BETWEEN = 3
 # From so many strangers on they take along whatever stands on their side of the pack's matters.
 _CROWD = 2
-# What is left has to be more than a word, and no longer than twice the longest question that was ever labelled.
+# What is left has to be more than a word, and no letter: in so many characters a stranger weighs little.
 _LEAST = 2
-_LONGEST = 600
+_LONGEST = 200
 # Figures and letters mixed are a machine's when they are longer than numbers of claims, days and times.
 _MACHINES = 12
 _PIECE = re.compile(r"\S+")
