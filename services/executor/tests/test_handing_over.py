@@ -11,11 +11,11 @@ from tiermesh_executor.testing import Backend, Client, ScriptedProvider, calls, 
 
 Deploy = Callable[..., Awaitable[Client]]
 BALANCE = ("leave_balance", {"employee": "E00001"})
-ESCALATE = ("escalate", {"reason": "judgement", "findings": "He asked before."})
 
 
-async def handed_over(deploy: Deploy, *wanted: tuple[str, object]) -> pb.Bounce:
-    provider = ScriptedProvider(calls(*wanted), calls(ESCALATE))
+async def handed_over(deploy: Deploy, *wanted: tuple[str, object], reason: str = "judgement") -> pb.Bounce:
+    escalate = ("escalate", {"reason": reason, "findings": "He asked before."})
+    provider = ScriptedProvider(calls(*wanted), calls(escalate))
     bounce: pb.Bounce = (await (await deploy(provider)).execute()).bounce
     return bounce
 
@@ -45,6 +45,13 @@ async def test_the_next_tier_begins_with_what_was_looked_up(deploy: Deploy, back
     assert "He asked before." in hearsay(provider)
     assert "24.5" not in hearsay(provider), "not told a second time"
     assert len(answer.of("table")) == 1, "the rows that the answer rests on are shown"
+
+
+async def test_what_was_looked_up_in_vain_is_told_and_not_looked_up_again(deploy: Deploy) -> None:
+    bounce = await handed_over(deploy, BALANCE, reason="missing")
+    assert not bounce.look_ups
+    assert "leave_balance" in bounce.findings
+    assert "24.5" in bounce.findings
 
 
 async def test_figures_are_held_against_what_was_looked_up_again(deploy: Deploy) -> None:

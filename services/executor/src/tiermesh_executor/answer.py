@@ -24,6 +24,7 @@ from tiermesh_executor.tools.catalogue import (
     ESCALATE_DEFINITION,
     HAND_OVER_REASONS,
     NO_REASON,
+    NOTHING_THERE,
     ClarificationResult,
     JsonResult,
     PassagesResult,
@@ -198,9 +199,12 @@ class AnswerMode:
         for call in calls:
             if call.name == ESCALATE and execution.task.tier == 1:
                 arguments = arguments_of(call.arguments) or {}
+                reason = str(arguments.get("reason"))
+                if reason == NOTHING_THERE:
+                    execution.looked_up_in_vain()
                 if findings := str(arguments.get("findings") or ""):
                     execution.found(cut(findings, 3_000))
-                raise HandOverError("escalate_tool", HAND_OVER_REASONS.get(str(arguments.get("reason")), NO_REASON))
+                raise HandOverError("escalate_tool", HAND_OVER_REASONS.get(reason, NO_REASON))
 
     @staticmethod
     def _hand_over_if_stuck(execution: Execution, called: Sequence[Called], bad_calls: int) -> None:

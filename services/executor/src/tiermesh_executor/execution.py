@@ -164,6 +164,11 @@ class Execution:
         else:
             self.found(one.told)
 
+    def looked_up_in_vain(self) -> None:
+        """What was looked up is not what it takes: a next tier is told, and looks elsewhere."""
+        self.findings[:0] = [one.told for one in self.look_ups]
+        self.look_ups.clear()
+
     @property
     def all_found(self) -> list[str]:
         """For whoever judges the answer."""

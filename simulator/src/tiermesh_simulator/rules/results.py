@@ -17,7 +17,7 @@ _ARGUMENT: Final = re.compile(
     r"(?:argument|field|property|parameter)\s+[`'\"]?([A-Za-z_][\w.\[\]]*)[`'\"]?", re.IGNORECASE
 )
 
-_STRANGER: Final = re.compile(r"\W*[\"“](.{1,80}?)[\"”] is no (?:person|department)\b")
+_STRANGER: Final = re.compile(r"\W*[\"“](.{1,80}?)[\"”] is no (?:person|colleague|department)\b")
 _IDENTITIES: Final = frozenset(
     {"year", "month", "quarter", "week", "day", "date", "rank", "position", "level", "below"}
 )

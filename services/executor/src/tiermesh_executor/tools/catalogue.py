@@ -161,8 +161,9 @@ class Tool:
 
 
 # Why a model hands over, in a word of its own: short to write, and nothing of the question in the records.
+NOTHING_THERE = "missing"
 HAND_OVER_REASONS: Mapping[str, str] = {
-    "missing": "no tool of this tier has what it takes",
+    NOTHING_THERE: "no tool of this tier has what it takes",
     "multi_step": "it takes several dependent steps",
     "judgement": "it takes judgement",
     "ambiguous": "the question can be read in several ways",
