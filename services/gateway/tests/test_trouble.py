@@ -9,6 +9,8 @@ from typing import Any
 import grpc
 import pytest
 from tiermesh.common.v1 import answer_pb2, routing_pb2
+from tiermesh.suggester.v1 import suggester_service_pb2 as suggester_pb
+from tiermesh_gateway.adapters.suggester import _GrpcTrack, _Telling
 from tiermesh_runtime.errors import RpcError, from_call
 
 COST_FIRST = "  failure_policy: cost_first\n"
@@ -172,6 +174,16 @@ async def test_a_stalled_executor_ends_with_the_deadline_told_in_time(suite: Any
     assert asked.done.stop_reason == answer_pb2.AnswerDone.STOP_REASON_DEADLINE
     assert not asked.done.complete
     assert asked.kinds()[-1] == "receipt"
+
+
+async def test_a_suggester_that_has_told_its_end_has_not_failed_though_its_stream_breaks() -> None:
+    async def broken_off() -> Any:
+        yield suggester_pb.SuggestResponse(done=suggester_pb.SuggestDone(fallback_cause="model_unavailable"))
+        raise grpc.aio.AioRpcError(grpc.StatusCode.UNKNOWN, grpc.aio.Metadata(), grpc.aio.Metadata())
+
+    call: Any = broken_off()
+    track = _GrpcTrack(_Telling(suggester_pb.SuggestRequest()), call, lambda pill, scores: "")
+    assert [each.fallback_cause async for each in track.pills()] == ["model_unavailable"]
 
 
 @pytest.mark.parametrize("way", ["away", "fails", "garbage"])

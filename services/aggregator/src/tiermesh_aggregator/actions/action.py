@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from tiermesh_aggregator.compiling.catalog import Catalog
+from tiermesh_aggregator.failures import BadFieldError
 
 Rows = Sequence[Sequence[Any]]
 Ask = Callable[[sa.sql.ClauseElement], Awaitable[Rows]]
@@ -51,6 +52,17 @@ class Action(Protocol):
     async def perform(self, draft: Draft, setting: Setting, ask: Ask) -> str:
         """Writes a draft that has just been checked again in the same transaction; returns the record's id."""
         ...
+
+
+dated: Mapping[str, Any] = {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+
+
+def calendar_day(given: object, field: str) -> date:
+    """A day as arguments give it. Raises BadFieldError."""
+    try:
+        return date.fromisoformat(str(given))
+    except ValueError:
+        raise BadFieldError(field, "This is no day of the calendar.") from None
 
 
 def fresh_id(prefix: str) -> str:

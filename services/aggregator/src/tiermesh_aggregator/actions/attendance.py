@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tiermesh_aggregator.actions.action import Ask, Draft, Setting, schema
+from tiermesh_aggregator.actions.action import Ask, Draft, Setting, calendar_day, schema
 from tiermesh_aggregator.failures import BadFieldError
 
 working_days = 10
@@ -100,10 +100,7 @@ class RegularizeAttendance:
 
 
 def _day(text: str, today: date) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise BadFieldError("day", "This is no day of the calendar.") from None
+    day = calendar_day(text, "day")
     if day > today:
         raise BadFieldError("day", "The day lies in the future.")
     passed = sum(1 for number in range((today - day).days) if (today - timedelta(days=number)).weekday() < 5)

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tiermesh_aggregator.actions.action import Ask, Draft, Setting, fresh_id, schema
+from tiermesh_aggregator.actions.action import Ask, Draft, Setting, calendar_day, dated, fresh_id, schema
 from tiermesh_aggregator.failures import BadFieldError
 
 desks: Mapping[str, str] = {"it": "IT", "hr": "HR"}
@@ -117,12 +117,7 @@ class UpdateProfile:
         {
             "field": {"enum": list(changes), "description": "What changes."},
             "new_value": {"type": "string", "minLength": 1, "maxLength": 500, "description": "What it is from now on."},
-            "valid_from": {
-                "type": "string",
-                "format": "date",
-                "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-                "description": "First day on which it holds; absent is today.",
-            },
+            "valid_from": {**dated, "description": "First day on which it holds; absent is today."},
         },
         ["field", "new_value"],
     )
@@ -166,10 +161,7 @@ def _account(value: str) -> str:
 def _valid_from(given: Any, today: date) -> date:
     if given is None:
         return today
-    try:
-        day = date.fromisoformat(str(given))
-    except ValueError:
-        raise BadFieldError("valid_from", "This is no day of the calendar.") from None
+    day = calendar_day(given, "valid_from")
     if abs((day - today).days) > most_days_ahead:
         raise BadFieldError("valid_from", "The day is more than a year away.")
     return day

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tiermesh_aggregator.actions.action import Ask, Draft, Setting, fresh_id, schema
+from tiermesh_aggregator.actions.action import Ask, Draft, Setting, calendar_day, fresh_id, schema
 from tiermesh_aggregator.failures import BadFieldError, UnknownNameError
 
 file_within_days = 60
@@ -135,10 +135,7 @@ async def _line(
 
 
 def _spent_on(text: str, place: str, today: date) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise BadFieldError(f"{place}.spent_on", "This is no day of the calendar.") from None
+    day = calendar_day(text, f"{place}.spent_on")
     if day > today:
         raise BadFieldError(f"{place}.spent_on", "The day lies in the future.")
     if day < today - timedelta(days=file_within_days):

@@ -7,10 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from tiermesh_aggregator.actions.action import Ask, Draft, Setting, fresh_id, schema
+from tiermesh_aggregator.actions.action import Ask, Draft, Setting, calendar_day, dated, fresh_id, schema
 from tiermesh_aggregator.failures import BadFieldError, UnknownNameError
 
-dated = {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
 longest_days = 366
 
 
@@ -153,10 +152,7 @@ class CancelLeave:
 
 
 def _day(arguments: Mapping[str, Any], name: str) -> date:
-    try:
-        return date.fromisoformat(str(arguments[name]))
-    except ValueError:
-        raise BadFieldError(name, "This is no day of the calendar.") from None
+    return calendar_day(arguments[name], name)
 
 
 def _check_dates(start: date, end: date) -> None:
